@@ -1,0 +1,97 @@
+/**
+ * The shapes that cross a process: names of labels and annotations, and the bodies of calls between roles. Both sides read them here,
+ * so that a change of one is a type error in the other.
+ */
+
+/** Where the platform's own objects live unless `POD_NAMESPACE` says otherwise. */
+export const PLATFORM_NAMESPACE = 'drycc'
+
+/** The prefix that the platform writes; {@link ROUTER_PREFIXES} lists those that the router reads. */
+export const ROUTER_PREFIX = 'router.drycc.cc/'
+
+/** Both families of router annotations, the platform's own first. */
+export const ROUTER_PREFIXES = [ROUTER_PREFIX, 'router.deis.io/'] as const
+
+/** Labels on every object of an app, by which clients, the logger and the builder select. */
+export const LABELS = {
+  app: 'app',
+  type: 'type',
+  version: 'version',
+  heritage: 'heritage',
+} as const
+
+export const HERITAGE = 'drycc'
+
+/** On a pod of embedded mode: JSON from declared container port to the port that the process really got. */
+export const POD_PORTS_ANNOTATION = 'kubelet.drycc.cc/ports'
+
+/** What the builder hands to a build runner, as one JSON value on its standard input. */
+export interface BuildRequest {
+  readonly app: string
+  /** The full commit id. */
+  readonly sha: string
+  /** An absolute folder with the pushed tree; the runner may change it, the builder removes it. */
+  readonly source: string
+  /** The app's config. */
+  readonly env: Readonly<Record<string, string>>
+  /** What the runner may keep between builds goes under this name. */
+  readonly cacheKey: string
+  readonly timeoutMs: number
+  readonly color: boolean
+}
+
+/** What a build runner answers, as one JSON value on file descriptor 3, before it ends with code 0. */
+export interface BuildResult {
+  readonly image: string
+  readonly procfile: Readonly<Record<string, string>>
+  /** `'true'` for a Dockerfile build, as the build hook wants it. */
+  readonly dockerfile: '' | 'true'
+  /** What was recognised, for people: `Node.js 26 (package.json)`. */
+  readonly detected: string
+}
+
+/** Answer of `GET /v2/hooks/key/<fingerprint>` and `POST /v2/hooks/authenticate/`: a user and the apps that he may use. */
+export interface HookKey {
+  readonly username: string
+  readonly apps: readonly string[]
+}
+
+/** Body of `POST /v2/hooks/authenticate/`; the password may also be the user's token. */
+export interface HookAuthenticateRequest {
+  readonly username: string
+  readonly password: string
+}
+
+/** Body of `POST /v2/hooks/config/`. */
+export interface HookConfigRequest {
+  readonly receive_user: string
+  readonly receive_repo: string
+}
+
+/** Body of `POST /v2/hooks/build/`. `sha` is the first 8 characters of the commit id. */
+export interface HookBuildRequest extends HookConfigRequest {
+  readonly image: string
+  readonly sha: string
+  readonly procfile: Readonly<Record<string, string>>
+  readonly dockerfile: '' | 'true'
+}
+
+/** Answer of `POST /v2/hooks/build/`, given after the rollout. */
+export interface HookBuildResult {
+  readonly release: { readonly version: number }
+  /** Where the app answers, the best first. */
+  readonly urls?: readonly string[]
+}
+
+/** The header that carries the key shared by builder and control plane. */
+export const BUILDER_AUTH_HEADER = 'x-deis-builder-auth'
+
+/** One line of the platform about an app, sent to the logger as newline-delimited JSON. */
+export interface PlatformLine {
+  /** RFC 3339. */
+  readonly ts: string
+  readonly app: string
+  readonly source: 'controller' | 'build' | 'release' | 'run'
+  readonly level: 'INFO' | 'WARN' | 'ERROR'
+  readonly text: string
+}
