@@ -45,7 +45,11 @@ suite('runRole()', () => {
     const child = spawn(process.execPath, [file], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, ROLE_PORT: 'x' } })
     let stderr = ''
     child.stderr!.on('data', data => (stderr += data))
-    return { child, stderr: () => stderr, exit: once(child, 'exit') as Promise<[number | null, string | null]> }
+    return {
+      child,
+      stderr: () => stderr,
+      exit: Promise.all([once(child, 'exit'), once(child.stderr!, 'end')]).then(([[code, signal]]) => [code, signal]),
+    }
   }
   const waits =
     'const timer = setInterval(() => {}, 1000); return { ports: { http: 1 }, stop: async () => { clearInterval(timer); log.info("stopped") } }'

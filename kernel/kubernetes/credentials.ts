@@ -119,8 +119,9 @@ async function pluginToken(path: string): Promise<() => Promise<string>> {
   const config = new KubeConfig()
   config.loadFromFile(path)
   return async () => {
-    const options = await config.applyToHTTPSOptions({})
-    const header = (options.headers as Record<string, string> | undefined)?.['Authorization'] ?? ''
+    const options: { headers?: Record<string, unknown> } = {}
+    await config.applyToHTTPSOptions(options)
+    const header = String(options.headers?.['Authorization'] ?? '')
     return header.replace(/^Bearer /, '')
   }
 }

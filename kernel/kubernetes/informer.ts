@@ -1,0 +1,224 @@
+import { Backoff, delay } from '../backoff.ts'
+import type { Log } from '../log.ts'
+import { isStatus, type KubernetesApi, listAll, type Selection, type WatchEvent } from './api.ts'
+import { type KubernetesObject, keyOf, type Resource, type Stored } from './objects.ts'
+
+/** A change of one object: `object` is absent when it has gone, `previous` when it is new. */
+export type ChangeHandler<T extends KubernetesObject> = (
+  key: string,
+  object: Stored<T> | undefined,
+  previous: Stored<T> | undefined,
+) => void
+
+export interface InformerOptions<T extends KubernetesObject> {
+  readonly log: Log
+  readonly selection?: Selection
+  readonly onChange?: ChangeHandler<T>
+  /** How long a watch may say nothing before it is taken for dead; bookmarks come each minute. 90 s by default. */
+  readonly silenceMs?: number
+  /** Waits between tries; 50 ms to 30 s by default. */
+  readonly backoff?: Backoff
+}
+
+/** How long the server is asked to keep one watch; each is drawn between this and its double, so that they do not end together. */
+const WATCH_TIMEOUT_SECONDS = 240
+
+/**
+ * A copy of all objects of one kind that is always whole: the first list fills it, a watch keeps it true, and whatever cuts the watch
+ * (an end, a reset, silence, a 410) leads to a resumed watch or to a new list whose difference is told as changes, deletions included.
+ * While the API server is away the last state stays.
+ */
+export class Informer<T extends KubernetesObject> {
+  /** Resolves after the first whole list. */
+  readonly synced: Promise<void>
+  readonly #api: KubernetesApi
+  readonly #resource: Resource<T>
+  readonly #options: InformerOptions<T>
+  readonly #log: Log
+  readonly #store = new Map<string, Stored<T>>()
+  readonly #handlers = new Set<ChangeHandler<T>>()
+  readonly #waiting = new Set<() => void>()
+  readonly #stop = new AbortController()
+  readonly #backoff: Backoff
+  readonly #done: Promise<void>
+  #resourceVersion: string | undefined
+  #heardAt = performance.now()
+  #isSynced = false
+  #onSynced: () => void = () => {}
+
+  constructor(api: KubernetesApi, resource: Resource<T>, options: InformerOptions<T>) {
+    this.#api = api
+    this.#resource = resource
+    this.#options = options
+    this.#log = options.log.child({ resource: resource.plural })
+    this.#backoff = options.backoff ?? new Backoff({ minMs: 50, maxMs: 30_000 })
+    if (options.onChange) this.#handlers.add(options.onChange)
+    this.synced = new Promise(resolve => (this.#onSynced = resolve))
+    this.#done = this.#run()
+  }
+
+  /** @param key `namespace/name`, or the name of a cluster-wide object */
+  get(key: string): Stored<T> | undefined {
+    return this.#store.get(key)
+  }
+
+  /** All objects, in no order. */
+  list(): Stored<T>[] {
+    return [...this.#store.values()]
+  }
+
+  get size(): number {
+    return this.#store.size
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced
+  }
+
+  /** How long ago the API server was last heard of, in milliseconds. */
+  ageMs(): number {
+    return performance.now() - this.#heardAt
+  }
+
+  /** Calls the handler for every object that stands and for each later change; returns what ends that. */
+  subscribe(handler: ChangeHandler<T>): () => void {
+    this.#handlers.add(handler)
+    for (const [key, object] of this.#store) handler(key, object, undefined)
+    return () => void this.#handlers.delete(handler)
+  }
+
+  /**
+   * Waits until the copy satisfies a condition, which is asked again after each change: so one reads one's own writes.
+   *
+   * @throws the signal's reason when it fires first
+   */
+  async until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
+    if (condition()) return
+    signal?.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const ask = () => {
+        if (!condition()) return
+        this.#waiting.delete(ask)
+        signal?.removeEventListener('abort', give)
+        resolve()
+      }
+      const give = () => {
+        this.#waiting.delete(ask)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', give, { once: true })
+      this.#waiting.add(ask)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        if (this.#resourceVersion === undefined) await this.#relist()
+        await this.#follow()
+      } catch (error) {
+        if (signal.aborted) return
+        if (isLost(error)) {
+          this.#log.debug('watch expired', { error: (error as Error).message })
+          this.#resourceVersion = undefined
+        } else this.#log.warn('watch failed', { error: (error as Error).message })
+        await delay(this.#backoff.next(), signal)
+      }
+    }
+  }
+
+  async #relist(): Promise<void> {
+    const { items, resourceVersion } = await listAll(this.#api, this.#resource, { ...this.#options.selection, signal: this.#stop.signal })
+    this.#heard()
+    const found = new Map(items.map(item => [keyOf(item), item]))
+    for (const key of [...this.#store.keys()]) if (!found.has(key)) this.#apply(key, undefined)
+    for (const [key, object] of found) {
+      if (this.#store.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#apply(key, object)
+    }
+    this.#resourceVersion = resourceVersion
+    if (!this.#isSynced) {
+      this.#isSynced = true
+      this.#onSynced()
+    }
+    this.#wake()
+  }
+
+  /** Watches once, until the server ends it in good order. */
+  async #follow(): Promise<void> {
+    const silence = new AbortController()
+    const stopped = AbortSignal.any([this.#stop.signal, silence.signal])
+    const silenceMs = this.#options.silenceMs ?? 90_000
+    const watchdog = setTimeout(() => silence.abort(new Error(`Cannot hear the watch: silent for ${silenceMs} ms`)), silenceMs)
+    try {
+      const events = this.#api.watch(this.#resource, {
+        ...this.#options.selection,
+        resourceVersion: this.#resourceVersion!,
+        timeoutSeconds: Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())),
+        signal: stopped,
+      })
+      const began = performance.now()
+      let isEmpty = true
+      for await (const event of events) {
+        watchdog.refresh()
+        isEmpty = false
+        this.#backoff.reset()
+        this.#take(event)
+      }
+      this.#heard()
+      // A server that ends every watch at once must not be asked in a tight loop.
+      if (isEmpty && performance.now() - began < 1000) await delay(this.#backoff.next(), this.#stop.signal)
+    } catch (error) {
+      throw silence.signal.aborted ? silence.signal.reason : error
+    } finally {
+      clearTimeout(watchdog)
+    }
+  }
+
+  #take({ type, object }: WatchEvent<T>): void {
+    this.#heard()
+    if (type !== 'BOOKMARK') this.#apply(keyOf(object), type === 'DELETED' ? undefined : object)
+    this.#resourceVersion = object.metadata.resourceVersion
+    if (type !== 'BOOKMARK') this.#wake()
+  }
+
+  #apply(key: string, object: Stored<T> | undefined): void {
+    const previous = this.#store.get(key)
+    if (object) this.#store.set(key, object)
+    else if (!this.#store.delete(key)) return
+    for (const handler of this.#handlers) {
+      try {
+        handler(key, object, previous)
+      } catch (error) {
+        this.#log.error('change handler failed', { key, error })
+      }
+    }
+  }
+
+  #heard(): void {
+    this.#heardAt = performance.now()
+  }
+
+  #wake(): void {
+    for (const ask of this.#waiting) ask()
+  }
+}
+
+/** Starts an {@link Informer}; await its `synced` before reading. */
+export function startInformer<T extends KubernetesObject>(
+  api: KubernetesApi,
+  resource: Resource<T>,
+  options: InformerOptions<T>,
+): Informer<T> {
+  return new Informer(api, resource, options)
+}
+
+/** The version to resume from is of no use: too old (410), or of a server that was put back to an earlier state (400, 504). */
+function isLost(error: unknown): boolean {
+  return isStatus(error, 410, 400) || (isStatus(error, 504) && /resource version/i.test(error.message))
+}
