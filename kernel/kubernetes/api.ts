@@ -42,7 +42,8 @@ export interface WriteOptions {
   /** Who writes, as it stands in `managedFields`. */
   readonly fieldManager?: string
   readonly dryRun?: boolean
-  readonly subresource?: 'status' | 'scale'
+  /** `binding` (of a pod) is created, `finalize` (of a namespace) is updated; the object then is of the subresource's own shape. */
+  readonly subresource?: 'status' | 'scale' | 'binding' | 'finalize'
   readonly signal?: AbortSignal
 }
 

@@ -129,7 +129,7 @@ class ManifestStore {
         if (isIn) yield event(wasIn ? 'MODIFIED' : 'ADDED', object)
         else if (wasIn) yield event('DELETED', { ...previous, metadata: { ...previous.metadata, resourceVersion: String(at) } })
       }
-      if (changes.length === 0) await this.#change(ends)
+      if (changes.length === 0 && (await this.#change(ends))) yield bookmark(version)
     }
   }
 
@@ -153,13 +153,17 @@ class ManifestStore {
     this.#changes.push({ plural, version: ++this.#version, object, previous })
   }
 
-  #change(signal: AbortSignal): Promise<void> {
+  /** Waits for a change or the end. @returns whether a bookmark is due instead */
+  #change(signal: AbortSignal): Promise<boolean> {
     return new Promise(resolve => {
-      const wake = () => {
+      const finish = (isBookmarkDue: boolean) => {
         this.#wakes.delete(wake)
+        clearTimeout(bookmarkDue)
         signal.removeEventListener('abort', wake)
-        resolve()
+        resolve(isBookmarkDue)
       }
+      const wake = () => finish(false)
+      const bookmarkDue = setTimeout(finish, BOOKMARK_MS, true)
       this.#wakes.add(wake)
       signal.addEventListener('abort', wake)
       if (signal.aborted || this.#closed) wake()
@@ -173,6 +177,9 @@ interface Change {
   readonly object: Stored | undefined
   readonly previous: Stored | undefined
 }
+
+// As often as a real API server: a watch that is silent for longer is taken for dead.
+const BOOKMARK_MS = 60_000
 
 // A watcher that is further behind is told 410 and lists again.
 const CHANGES_MAX = 20_000
@@ -195,7 +202,7 @@ function stamp(object: KubernetesObject, id: string, version: number): Stored {
   return { ...object, metadata: { uid: dashed, ...object.metadata, name: object.metadata?.name ?? '', resourceVersion: String(version) } }
 }
 
-function bookmark<T extends KubernetesObject>(version: number, annotations: Record<string, string>): WatchEvent<T> {
+function bookmark<T extends KubernetesObject>(version: number, annotations: Record<string, string> = {}): WatchEvent<T> {
   const metadata = { name: '', uid: '', resourceVersion: String(version), annotations }
   return { type: 'BOOKMARK', object: { metadata } as Stored<T> }
 }
