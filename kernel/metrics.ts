@@ -34,16 +34,16 @@ export function createMetrics(role: string): Metrics {
   })
   const metrics: Metrics = {
     counter(options) {
-      const counter = new Counter(base(options))
+      const counter = new Counter<string>(base(options))
       return { inc: (labels = {}, by = 1) => counter.inc({ ...labels }, by) }
     },
     gauge(options) {
       const { collect } = options
-      const gauge: Gauge = new Gauge({ ...base(options), collect: () => collect && gauge.set(collect()) })
+      const gauge: Gauge<string> = new Gauge<string>({ ...base(options), collect: () => collect && gauge.set(collect()) })
       return { set: (labels, value) => gauge.set({ ...labels }, value) }
     },
     histogram(options) {
-      const histogram = new Histogram({ ...base(options), buckets: [...options.buckets] })
+      const histogram = new Histogram<string>({ ...base(options), buckets: [...options.buckets] })
       return { observe: (labels, value) => histogram.observe({ ...labels }, value) }
     },
     text: () => registry.metrics(),

@@ -83,7 +83,7 @@ export class Informer<T extends KubernetesObject> {
   /** Calls the handler for every object that stands and for each later change; returns what ends that. */
   subscribe(handler: ChangeHandler<T>): () => void {
     this.#handlers.add(handler)
-    for (const [key, object] of this.#store) handler(key, object, undefined)
+    for (const [key, object] of this.#store) this.#tell(handler, key, object, undefined)
     return () => void this.#handlers.delete(handler)
   }
 
@@ -191,12 +191,15 @@ export class Informer<T extends KubernetesObject> {
     const previous = this.#store.get(key)
     if (object) this.#store.set(key, object)
     else if (!this.#store.delete(key)) return
-    for (const handler of this.#handlers) {
-      try {
-        handler(key, object, previous)
-      } catch (error) {
-        this.#log.error('change handler failed', { key, error })
-      }
+    for (const handler of this.#handlers) this.#tell(handler, key, object, previous)
+  }
+
+  /** A handler that throws costs neither the others nor the watch. */
+  #tell(handler: ChangeHandler<T>, key: string, object: Stored<T> | undefined, previous: Stored<T> | undefined): void {
+    try {
+      handler(key, object, previous)
+    } catch (error) {
+      this.#log.error('change handler failed', { key, error })
     }
   }
 

@@ -71,6 +71,7 @@ export class Reconciler {
     this.#timers.clear()
     this.#queue.clear()
     await Promise.all(this.#active.values())
+    this.#fill()
   }
 
   #fill(): void {
