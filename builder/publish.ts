@@ -1,0 +1,37 @@
+import type { BuildResult } from '../kernel/contract.ts'
+import type { PushOutput } from './build/push-output.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { Push } from './receive/git-server.ts'
+
+/** How often a pusher is told that a rollout still goes on. git keeps the connection alive by itself. */
+const WAITING_MS = 15_000
+
+/**
+ * Makes the release of a build and follows its rollout, which the control plane answers for.
+ *
+ * @returns the release's version
+ * @throws {RefusedError} with the control plane's reason when the release fails; what ran before keeps running
+ */
+export async function publish(push: Push, built: BuildResult, output: PushOutput, controlPlane: ControlPlane): Promise<number> {
+  output.line('Launching App...')
+  const startedAt = performance.now()
+  const waiting = setInterval(() => {
+    output.line(`... still launching after ${Math.round((performance.now() - startedAt) / 1000)} s`)
+  }, WAITING_MS)
+  try {
+    const { release, urls = [] } = await controlPlane.release({
+      receive_user: push.user,
+      receive_repo: push.app,
+      image: built.image,
+      sha: push.update.new.slice(0, 8),
+      procfile: built.procfile,
+      dockerfile: built.dockerfile,
+    })
+    output.line(`Done, ${push.app}:v${release.version} deployed to Workflow`)
+    if (urls.length > 0) output.line(`success: ${push.app} v${release.version} answers at\n${urls.map(url => `  ${url}`).join('\n')}`)
+    output.line("Use 'drycc open' to view this application in your browser")
+    return release.version
+  } finally {
+    clearInterval(waiting)
+  }
+}
