@@ -75,6 +75,10 @@ export interface RouterSettings {
   readonly http2: boolean
   /** Of the default vhost. */
   readonly referrerPolicy?: string
+  /** Client connections of one worker; absent: the worker's own limit. */
+  readonly workerConnectionsMax?: number
+  /** The access log's format where the operator wants another than the classic line (`nginx.logFormat`). */
+  readonly logFormat?: string
   /** Serves the hosts that no app claims, on plain http only. */
   readonly defaultService?: Route
 }

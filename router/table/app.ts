@@ -1,0 +1,152 @@
+import type { Service } from 'kubernetes-types/core/v1'
+import { RE2JS } from 're2js'
+import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
+import { Annotations, type Family, type Fault } from './annotations.ts'
+import { findPort } from './endpoints.ts'
+import { parseBoolean, parseCidr, parseDomain, parseObjectName, parsePair, parsePathPrefix, parseTime, parseWord } from './values.ts'
+
+/** What a routable Service asks for, contract section 4; nothing of the router's own settings is merged in. */
+export interface App {
+  /** `namespace/name` of the Service. */
+  readonly key: string
+  /** How logs and metrics call it. */
+  readonly name: string
+  readonly namespace: string
+  readonly service: string
+  /** RFC 3339, `''` where the object does not say. */
+  readonly createdAt: string
+  readonly domains: readonly string[]
+  readonly regexDomain?: string
+  /** Domain to the key of a Secret. */
+  readonly certificates: Readonly<Record<string, string>>
+  /** Networks; empty: given, but none of it can be read, so nobody. */
+  readonly whitelist?: readonly string[]
+  readonly connectTimeoutMs: number
+  readonly tcpTimeoutMs?: number
+  readonly maintenance: boolean
+  readonly disableRequestStart: boolean
+  readonly referrerPolicy?: ReferrerPolicy | 'none'
+  readonly sslEnforce: boolean
+  readonly proxyDomain?: string
+  readonly proxyLocations: readonly string[]
+  readonly faults: readonly Fault[]
+  /** Annotations that are accepted and have no effect. */
+  readonly ignored: readonly string[]
+}
+
+export type ReferrerPolicy = (typeof REFERRER_POLICIES)[number]
+
+export const REFERRER_POLICIES = [
+  'no-referrer',
+  'no-referrer-when-downgrade',
+  'origin',
+  'origin-when-cross-origin',
+  'same-origin',
+  'strict-origin',
+  'strict-origin-when-cross-origin',
+  'unsafe-url',
+] as const
+
+/** Longer ones cost memory when compiled, and no host name is longer. */
+export const REGEX_LENGTH_MAX = 500
+
+/** Node's timers count no further than this, 24.8 days; a longer time is cut. */
+export const TIMER_MS_MAX = 2 ** 31 - 1
+
+/**
+ * Reads what a Service asks of the router. It never fails: an entry that cannot be read is dropped and told as a fault, a single value
+ * stays what it last was.
+ *
+ * @param lastGood what the Service asked for before
+ */
+export function readApp(service: Stored<Service>, family: Family, lastGood?: App): App {
+  const annotations = new Annotations(service.metadata.annotations, family)
+  const namespace = service.metadata.namespace ?? 'default'
+  const label = service.metadata.labels?.['app'] || service.metadata.name
+  const domains = readDomains(annotations, lastGood?.domains)
+  const regexDomain = readRegexDomain(annotations, domains)
+  const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
+  const whitelist = readWhitelist(annotations, lastGood?.whitelist)
+  const referrerPolicy = annotations.one('referrerPolicy', undefined, parseReferrerPolicy, lastGood?.referrerPolicy)
+  const proxyDomain = annotations.one('proxyDomain', undefined, parseDomain, lastGood?.proxyDomain)
+  const proxyLocations = [...new Set(annotations.items('proxyLocations', parsePathPrefix))]
+  if (proxyDomain === undefined && proxyLocations.length > 0)
+    annotations.fault('proxyLocations', proxyLocations.join(','), 'Cannot use proxyLocations: there is no proxyDomain')
+  if (domains.length > 0 && !findPort(service, 80)) annotations.fault('spec.ports', '', 'Cannot choose a port: the Service has no port 80')
+  const app = {
+    key: keyOf(service),
+    name: label === namespace ? label : `${namespace}/${label}`,
+    namespace,
+    service: service.metadata.name,
+    createdAt: String(service.metadata.creationTimestamp ?? ''),
+    domains,
+    ...(regexDomain !== undefined && { regexDomain }),
+    certificates: readCertificates(annotations, namespace),
+    ...(whitelist && { whitelist }),
+    connectTimeoutMs: annotations.one('connectTimeout', 30_000, parseTimeout, lastGood?.connectTimeoutMs),
+    ...(tcpTimeoutMs !== undefined && { tcpTimeoutMs }),
+    maintenance: annotations.one('maintenance', false, parseBoolean, lastGood?.maintenance),
+    disableRequestStart: annotations.one('disableRequestStartHeader', false, parseBoolean, lastGood?.disableRequestStart),
+    ...(referrerPolicy && { referrerPolicy }),
+    sslEnforce: annotations.one('ssl.enforce', false, parseBoolean, lastGood?.sslEnforce),
+    ...(proxyDomain !== undefined && { proxyDomain }),
+    proxyLocations,
+  }
+  const ignored = annotations.present(IGNORED)
+  for (const name of READ_ELSEWHERE) annotations.text(name)
+  annotations.faultUnread()
+  return { ...app, faults: annotations.faults, ignored }
+}
+
+// nginx's own buffers, and the TLS settings that the original parses for an app and never uses.
+const IGNORED = [
+  ...['enabled', 'number', 'size', 'busySize'].map(name => `nginx.proxyBuffers.${name}`),
+  ...['protocols', 'ciphers', 'sessionCache', 'sessionTimeout', 'useSessionTickets', 'bufferSize', 'earlyDataMethods'].map(
+    name => `ssl.${name}`,
+  ),
+  ...['enabled', 'maxAge', 'includeSubDomains', 'preload'].map(name => `ssl.hsts.${name}`),
+  'tcellAppID',
+]
+
+// The builder's Service is routable too and carries those of its git port; `routable` is a label, but stands among the annotations of some.
+const READ_ELSEWHERE = ['nginx.connectTimeout', 'nginx.tcpTimeout', 'routable']
+
+/** Reads a time that a timer will count. @returns milliseconds */
+export function parseTimeout(text: string): number {
+  return Math.min(parseTime(text), TIMER_MS_MAX)
+}
+
+function readDomains(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] {
+  const domains = annotations.items('domains', parseDomain)
+  if (domains === undefined) return []
+  return domains.length > 0 ? [...new Set(domains)] : lastGood
+}
+
+/** It stands for one of the app's domains, which must occur in it (contract 5.2). */
+function readRegexDomain(annotations: Annotations, domains: readonly string[]): string | undefined {
+  return annotations.one('regexDomain', undefined, text => {
+    if (text.length > REGEX_LENGTH_MAX) throw new RangeError(`Cannot use a regular expression of more than ${REGEX_LENGTH_MAX} characters`)
+    if (!domains.some(domain => text.includes(domain))) throw new RangeError('Cannot use regexDomain: none of the domains occurs in it')
+    RE2JS.compile(`^${text}\\.`)
+    return text
+  })
+}
+
+/** A list of which nothing can be read lets nobody in: to let everybody in would be the worse mistake. */
+function readWhitelist(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] | undefined {
+  const whitelist = annotations.items('whitelist', parseCidr)
+  if (whitelist === undefined || whitelist.length > 0) return whitelist
+  return annotations.faults.some(fault => fault.key === 'whitelist') ? lastGood : undefined
+}
+
+function readCertificates(annotations: Annotations, namespace: string): Record<string, string> {
+  const pairs = annotations.items('certificates', item => {
+    const [domain, name] = parsePair(item)
+    return [parseDomain(domain), `${namespace}/${parseObjectName(`${name}-cert`)}`] as const
+  })
+  return Object.fromEntries(pairs ?? [])
+}
+
+function parseReferrerPolicy(text: string): ReferrerPolicy | 'none' {
+  return parseWord(text, [...REFERRER_POLICIES, 'none'])
+}

@@ -1,0 +1,436 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Secret, Service } from 'kubernetes-types/core/v1'
+import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
+import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
+import { type Certificate, certificateWarnings, readCertificate } from '../tls/certificates.ts'
+import type { Family, Fault } from './annotations.ts'
+import { type App, readApp } from './app.ts'
+import { type Claim, Claims } from './claims.ts'
+import { readEndpoints } from './endpoints.ts'
+import { buildGitRoute } from './git-route.ts'
+import { buildRoute, delegatePaths } from './policy.ts'
+import { References } from './references.ts'
+import { type RouterAnnotations, readSettings } from './settings.ts'
+import type { HostSpec, RouteSpec, SettingsSpec, TableDelta } from './spec.ts'
+
+/** The part of the cluster that routes are made of, as it stands at one moment. */
+export interface Snapshot {
+  /** A routable Service. */
+  service(key: string): Stored<Service> | undefined
+  /** The slices of any Service. */
+  slices(service: string): readonly EndpointSlice[]
+  secret(key: string): Secret | undefined
+  /** The annotations of the router's own Deployment. */
+  readonly router: Readonly<Record<string, string>> | undefined
+  /** The Service of the builder. */
+  readonly builder: Stored<Service> | undefined
+}
+
+/** The keys of what may have changed since the last build. */
+export interface Changes {
+  readonly services: ReadonlySet<string>
+  /** Keys of Services whose slices changed. */
+  readonly slices: ReadonlySet<string>
+  readonly secrets: ReadonlySet<string>
+  readonly router: boolean
+  readonly builder: boolean
+}
+
+export interface BuildResult {
+  /** Absent when nothing that matters changed. */
+  readonly delta?: TableDelta
+  /** The objects whose faults are others now, with all that they have; none: healed. The router's own stand under `''`. */
+  readonly faults: readonly (readonly [service: string, faults: readonly Fault[]])[]
+}
+
+/** A line of `/routes`. */
+export interface AppReport {
+  readonly service: string
+  readonly app: string
+  readonly hosts: readonly string[]
+  readonly route: RouteSpec | undefined
+  readonly faults: readonly Fault[]
+  readonly ignored: readonly string[]
+}
+
+export interface BuilderOptions {
+  readonly family: Family
+  /** The router's own: where its platform certificate is, and whose Services may take paths of any host. */
+  readonly namespace: string
+  /** Read Secrets with `cert` and `key` too. */
+  readonly oldCertificateKeys?: boolean
+  readonly now?: () => number
+}
+
+/** The key of the router's own faults. */
+const ROUTER = ''
+
+/**
+ * Makes routes out of Services, EndpointSlices and Secrets. It does nothing but that: given the same snapshot it comes to the same table,
+ * in whatever order changes were told; and a change costs what changed, not what stands.
+ */
+export class TableBuilder {
+  readonly #options: BuilderOptions
+  readonly #now: () => number
+  readonly #apps = new Map<string, App>()
+  readonly #bases = new Map<string, RouteSpec>()
+  readonly #claims = new Claims()
+  /** Domain as written → apps that want it. */
+  readonly #byDomain = new References()
+  /** `proxyDomain` → apps that take paths of it. */
+  readonly #byProxyDomain = new References()
+  /** Key of a Secret → apps that name it. */
+  readonly #bySecret = new References()
+  readonly #certificates = new Map<string, { readonly certificate?: Certificate; readonly fault?: string }>()
+  readonly #routes = new Map<string, RouteSpec>()
+  readonly #hosts = new Map<string, HostSpec>()
+  readonly #faults = new Map<string, readonly Fault[]>()
+  #router: RouterAnnotations
+  #settings: SettingsSpec
+  #git: RouteSpec | null = null
+  #defaultCertificate: string | null = null
+  #version = 0
+
+  constructor(options: BuilderOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    this.#router = readSettings(undefined, options.family)
+    this.#settings = this.#router.settings
+  }
+
+  /** Brings the table up to a snapshot. `changes` may name more than what changed, never less. */
+  build(snapshot: Snapshot, changes: Changes): BuildResult {
+    const dirty = new Dirty()
+    if (changes.router) this.#readRouter(snapshot, dirty)
+    for (const key of new Set([...changes.services, ...changes.slices])) this.#readApp(snapshot, key, dirty)
+    const certificates = this.#readSecrets(snapshot, changes.secrets, dirty)
+    const hosts = this.#assignHosts(dirty)
+    const routes = this.#linkRoutes(dirty)
+    const settings = this.#resolveSettings()
+    const defaultCertificate = this.#chooseDefaultCertificate()
+    const git = changes.builder || (snapshot.builder && changes.slices.has(keyOf(snapshot.builder))) ? this.#readGit(snapshot) : undefined
+    const delta = {
+      routes,
+      hosts,
+      certificates,
+      ...(settings && { settings }),
+      ...(defaultCertificate !== undefined && { defaultCertificate }),
+      ...(git !== undefined && { git }),
+    }
+    const isChanged = routes.length + hosts.length + certificates.length > 0 || Object.keys(delta).length > 3
+    const faults = this.#collectFaults(dirty)
+    return isChanged ? { delta: { version: ++this.#version, whole: false, ...delta }, faults } : { faults }
+  }
+
+  /** Everything, for a worker that begins. */
+  whole(): TableDelta {
+    const usable = [...this.#certificates].flatMap(([key, { certificate }]) => (certificate ? [[key, certificate] as const] : []))
+    return {
+      version: this.#version,
+      whole: true,
+      settings: this.#settings,
+      routes: [...this.#routes],
+      hosts: [...this.#hosts],
+      certificates: usable,
+      git: this.#git,
+      defaultCertificate: this.#defaultCertificate,
+    }
+  }
+
+  /** The Secrets that routes name, whether they exist or not. */
+  wantedSecrets(): ReadonlySet<string> {
+    return new Set([...this.#bySecret.things(), ...this.#platformSecrets()])
+  }
+
+  get router(): RouterAnnotations {
+    return this.#router
+  }
+
+  get routeCount(): number {
+    return this.#routes.size
+  }
+
+  get faultCount(): number {
+    return this.#faults.size
+  }
+
+  /** The whole table for people, faults included. */
+  report(): { readonly router: Pick<RouterAnnotations, 'faults' | 'ignored'>; readonly apps: AppReport[] } {
+    const apps = [...this.#apps.values()].map(app => ({
+      service: app.key,
+      app: app.name,
+      hosts: [...this.#claims.of(app.key).keys()].filter(pattern => this.#claims.owner(pattern)?.app === app.key),
+      route: this.#routes.get(app.key),
+      faults: this.#faults.get(app.key) ?? [],
+      ignored: app.ignored,
+    }))
+    return {
+      router: { faults: this.#faults.get(ROUTER) ?? [], ignored: this.#router.ignored },
+      apps: apps.sort((a, b) => (a.service < b.service ? -1 : 1)),
+    }
+  }
+
+  #readRouter(snapshot: Snapshot, dirty: Dirty): void {
+    const was = this.#router
+    this.#router = readSettings(snapshot.router, this.#options.family, was)
+    dirty.faults.add(ROUTER)
+    const shared = ({ policy, enableRegexDomains, settings }: RouterAnnotations) => [policy, enableRegexDomains, settings.platformDomain]
+    if (!isDeepStrictEqual(shared(this.#router), shared(was))) for (const key of this.#apps.keys()) this.#readApp(snapshot, key, dirty)
+  }
+
+  #readApp(snapshot: Snapshot, key: string, dirty: Dirty): void {
+    const service = snapshot.service(key)
+    const before = this.#apps.get(key)
+    if (!service && !before) return
+    dirty.apps.add(key)
+    const app = service && readApp(service, this.#options.family, before)
+    for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
+    for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
+    for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
+    for (const secret of this.#bySecret.set(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
+    if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
+    if (service && app) {
+      this.#apps.set(key, app)
+      this.#bases.set(key, buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy))
+      if (!isDeepStrictEqual(app.certificates, before?.certificates))
+        for (const pattern of this.#claims.of(key).keys()) dirty.patterns.add(pattern)
+    } else {
+      this.#apps.delete(key)
+      this.#bases.delete(key)
+    }
+  }
+
+  /** The patterns of an app's domains, contract 5.1 and 5.2. */
+  #claimsOf(app: App): Map<string, Claim> {
+    const { platformDomain } = this.#router.settings
+    const claims = new Map<string, Claim>()
+    const regexDomain = this.#router.enableRegexDomains ? app.regexDomain : undefined
+    const replaced = regexDomain === undefined ? undefined : app.domains.find(domain => regexDomain.includes(domain))
+    for (const domain of app.domains) {
+      const claim = { app: app.key, createdAt: app.createdAt, domain }
+      if (domain === replaced) {
+        claims.set(`${domain}.*`, claim)
+        claims.set(`~^${regexDomain}\\.`, claim)
+      } else if (domain.includes('.')) claims.set(domain, claim)
+      else claims.set(platformDomain ? `${domain}.${platformDomain}` : `${domain}.*`, claim)
+    }
+    return claims
+  }
+
+  /** A Secret that has become unreadable keeps its last good certificate; one that has gone does not. */
+  #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty): (readonly [string, Certificate | null])[] {
+    const platform = this.#platformSecrets()
+    const changes: (readonly [string, Certificate | null])[] = []
+    for (const key of new Set([...changed, ...dirty.secrets])) {
+      const before = this.#certificates.get(key)
+      const isWanted = this.#bySecret.get(key).size > 0 || platform.includes(key)
+      const secret = isWanted ? snapshot.secret(key) : undefined
+      const next = secret ? this.#readSecret(secret, before?.certificate) : undefined
+      if (next) this.#certificates.set(key, next)
+      else this.#certificates.delete(key)
+      for (const app of this.#bySecret.get(key)) dirty.faults.add(app)
+      if (platform.includes(key)) dirty.faults.add(ROUTER)
+      if (next?.certificate?.id === before?.certificate?.id) continue
+      changes.push([key, next?.certificate ?? null])
+      for (const app of this.#bySecret.get(key)) for (const pattern of this.#claims.of(app).keys()) dirty.patterns.add(pattern)
+    }
+    return changes
+  }
+
+  #readSecret(secret: Secret, lastGood: Certificate | undefined) {
+    try {
+      return { certificate: readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false }) }
+    } catch (error) {
+      return { ...(lastGood && { certificate: lastGood }), fault: (error as Error).message }
+    }
+  }
+
+  #assignHosts(dirty: Dirty): (readonly [string, HostSpec | null])[] {
+    const changes: (readonly [string, HostSpec | null])[] = []
+    for (const pattern of dirty.patterns) {
+      const before = this.#hosts.get(pattern)
+      const owner = this.#claims.owner(pattern)
+      for (const claim of this.#claims.claimants(pattern)) dirty.faults.add(claim.app)
+      if (before?.app !== owner?.app) {
+        for (const app of [before?.app, owner?.app]) if (app) dirty.apps.add(app)
+        for (const claim of this.#claims.claimants(pattern)) dirty.domains.add(claim.domain)
+      }
+      const certificate = owner && this.#certificateKey(owner)
+      const next = owner && { app: owner.app, ...(certificate && { certificate }) }
+      if (isDeepStrictEqual(next, before)) continue
+      changes.push([pattern, next ?? null])
+      if (next) this.#hosts.set(pattern, next)
+      else this.#hosts.delete(pattern)
+    }
+    return changes
+  }
+
+  /** A short domain always has the platform's certificate (contract 5.3). */
+  #certificateKey({ app, domain }: Claim): string | undefined {
+    const key = domain.includes('.') ? this.#apps.get(app)?.certificates[domain] : undefined
+    return key && this.#certificates.get(key)?.certificate ? key : undefined
+  }
+
+  #linkRoutes(dirty: Dirty): (readonly [string, RouteSpec | null])[] {
+    for (const domain of dirty.domains) {
+      const host = this.#ownerOfDomain(domain)
+      if (host) dirty.apps.add(host)
+      for (const delegate of this.#byProxyDomain.get(domain)) dirty.faults.add(delegate)
+    }
+    const changes: (readonly [string, RouteSpec | null])[] = []
+    for (const key of dirty.apps) {
+      dirty.faults.add(key)
+      const app = this.#apps.get(key)
+      const next = app && app.domains.length > 0 ? this.#link(app, dirty) : undefined
+      if (isDeepStrictEqual(next, this.#routes.get(key))) continue
+      changes.push([key, next ?? null])
+      if (next) this.#routes.set(key, next)
+      else this.#routes.delete(key)
+    }
+    return changes
+  }
+
+  #link(host: App, dirty: Dirty): RouteSpec {
+    const taken = new Map<string, RouteSpec>()
+    for (const delegate of this.#delegatesOf(host)) {
+      dirty.faults.add(delegate.key)
+      for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, this.#bases.get(delegate.key)!)
+    }
+    const base = this.#bases.get(host.key)!
+    const locations = Array.from(taken, ([prefix, route]) => ({ prefix, route }))
+    return locations.length > 0 ? delegatePaths(base, locations) : base
+  }
+
+  /** The apps that take paths of a host, the oldest first. */
+  #delegatesOf(host: App): App[] {
+    const keys = new Set(
+      host.domains.flatMap(domain => (this.#ownerOfDomain(domain) === host.key ? [...this.#byProxyDomain.get(domain)] : [])),
+    )
+    return [...keys]
+      .map(key => this.#apps.get(key)!)
+      .filter(delegate => delegate.key !== host.key && this.#mayDelegate(delegate, host))
+      .sort((a, b) => (`${a.createdAt} ${a.key}` < `${b.createdAt} ${b.key}` ? -1 : 1))
+  }
+
+  /** A path of a host is given away by its own namespace or by the platform; else any tenant could take `/` of any other. */
+  #mayDelegate(delegate: App, host: App): boolean {
+    return delegate.namespace === host.namespace || delegate.namespace === this.#options.namespace
+  }
+
+  #ownerOfDomain(domain: string): string | undefined {
+    for (const key of this.#byDomain.get(domain)) {
+      for (const [pattern, claim] of this.#claims.of(key)) {
+        if (claim.domain === domain && this.#claims.owner(pattern)?.app === key) return key
+      }
+    }
+    return undefined
+  }
+
+  #resolveSettings(): SettingsSpec | undefined {
+    const { settings, defaultServiceKey } = this.#router
+    const defaultService = defaultServiceKey === undefined ? settings.defaultService : this.#defaultRoute(defaultServiceKey)
+    const next = { ...settings, ...(defaultService && { defaultService }) }
+    if (this.#version > 0 && isDeepStrictEqual(next, this.#settings)) return undefined
+    this.#settings = next
+    return next
+  }
+
+  /** Nobody is redirected or refused there (contract 5.4). */
+  #defaultRoute(key: string): RouteSpec | undefined {
+    const base = this.#bases.get(key)
+    if (!base) return undefined
+    const { allow: _allow, hsts: _hsts, ...policy } = base.policy
+    return { ...base, policy: { ...policy, sslEnforce: false } }
+  }
+
+  #platformSecrets(): string[] {
+    const names = ['drycc-router-platform-cert', 'deis-router-platform-cert']
+    return (this.#options.family === 'router.drycc.cc/' ? names : names.reverse()).map(name => `${this.#options.namespace}/${name}`)
+  }
+
+  #chooseDefaultCertificate(): string | null | undefined {
+    const next = this.#platformSecrets().find(key => this.#certificates.get(key)?.certificate) ?? null
+    if (next === this.#defaultCertificate) return undefined
+    this.#defaultCertificate = next
+    return next
+  }
+
+  /** @returns `undefined` when nothing changed */
+  #readGit(snapshot: Snapshot): RouteSpec | null | undefined {
+    const { builder } = snapshot
+    const next = buildGitRoute(builder, builder ? snapshot.slices(keyOf(builder)) : [], this.#options.family)
+    if (isDeepStrictEqual(next, this.#git)) return undefined
+    this.#git = next
+    return next
+  }
+
+  #collectFaults(dirty: Dirty): (readonly [string, readonly Fault[]])[] {
+    const changes: (readonly [string, readonly Fault[]])[] = []
+    for (const key of dirty.faults) {
+      const app = this.#apps.get(key)
+      const faults = key === ROUTER ? this.#routerFaults() : app ? this.#appFaults(app) : []
+      if (isDeepStrictEqual(faults, this.#faults.get(key) ?? [])) continue
+      changes.push([key, faults])
+      if (faults.length > 0) this.#faults.set(key, faults)
+      else this.#faults.delete(key)
+    }
+    return changes
+  }
+
+  #routerFaults(): Fault[] {
+    const certificates = this.#platformSecrets().flatMap(key => {
+      const { certificate, fault } = this.#certificates.get(key) ?? {}
+      const warnings = certificate ? certificateWarnings(certificate, undefined, this.#now()) : []
+      return [...(fault ? [fault] : []), ...warnings].map(message => ({ key: 'platform certificate', value: key, message }))
+    })
+    return [...this.#router.faults, ...certificates]
+  }
+
+  #appFaults(app: App): Fault[] {
+    return [...app.faults, ...this.#conflicts(app), ...this.#delegationFaults(app), ...this.#certificateFaults(app)]
+  }
+
+  #conflicts(app: App): Fault[] {
+    return [...this.#claims.of(app.key)].flatMap(([pattern, { domain }]) => {
+      const owner = this.#claims.owner(pattern)
+      if (!owner || owner.app === app.key) return []
+      return [{ key: 'domains', value: domain, message: `Cannot serve ${pattern}: the older Service ${owner.app} has it` }]
+    })
+  }
+
+  #delegationFaults(app: App): Fault[] {
+    const domain = app.proxyDomain
+    if (domain === undefined) return []
+    const host = this.#apps.get(this.#ownerOfDomain(domain) ?? '')
+    const fault = (value: string, message: string) => [{ key: 'proxyDomain', value, message }]
+    if (!host) return fault(domain, `Cannot take paths of ${domain}: no app has it`)
+    if (host.key === app.key) return fault(domain, 'Cannot take paths of a domain that is its own')
+    if (!this.#mayDelegate(app, host)) return fault(domain, `Cannot take paths of ${domain}: it belongs to another namespace`)
+    const locations = this.#routes.get(host.key)?.locations ?? []
+    return app.proxyLocations.flatMap(prefix => {
+      const winner = locations.find(location => location.prefix === prefix)?.route
+      if (!winner || (winner.namespace === app.namespace && winner.service === app.service)) return []
+      const message = `Cannot serve ${prefix} of ${domain}: the older Service ${winner.namespace}/${winner.service} has it`
+      return [{ key: 'proxyLocations', value: prefix, message }]
+    })
+  }
+
+  #certificateFaults(app: App): Fault[] {
+    return Object.entries(app.certificates).flatMap(([domain, key]) => {
+      if (!domain.includes('.')) return []
+      const value = `${domain}:${key}`
+      const { certificate, fault } = this.#certificates.get(key) ?? { fault: `Cannot serve TLS: there is no Secret ${key}` }
+      const warnings = certificate ? certificateWarnings(certificate, domain, this.#now()) : []
+      return [...(fault ? [fault] : []), ...warnings].map(message => ({ key: 'certificates', value, message }))
+    })
+  }
+}
+
+/** What one build has to look at again. */
+class Dirty {
+  readonly apps = new Set<string>()
+  readonly patterns = new Set<string>()
+  readonly domains = new Set<string>()
+  readonly secrets = new Set<string>()
+  readonly faults = new Set<string>()
+}

@@ -1,0 +1,270 @@
+import { isIP } from 'node:net'
+import { createSecureContext, getCiphers } from 'node:tls'
+import { Annotations, type Family, type Fault } from './annotations.ts'
+import { parseTimeout, REFERRER_POLICIES } from './app.ts'
+import { endpoint } from './route.ts'
+import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
+import { parseBoolean, parseCidr, parseDomain, parseInteger, parseSize, parseWord } from './values.ts'
+
+/** What the annotations of the router's own Deployment say, contract section 2. */
+export interface RouterAnnotations {
+  /** What a worker needs as it stands. */
+  readonly settings: SettingsSpec
+  /** What is merged into each app's policy. */
+  readonly policy: RouterPolicy
+  readonly enableRegexDomains: boolean
+  /** How many processes serve; absent: one a core. ROUTER_WORKERS goes before it, and it counts at the start only. */
+  readonly workerCount?: number
+  /** `namespace/name` of the routable Service that answers for unknown hosts; an address stands in {@link settings} already. */
+  readonly defaultServiceKey?: string
+  readonly faults: readonly Fault[]
+  readonly ignored: readonly string[]
+}
+
+/** The router's share of every app's policy. */
+export interface RouterPolicy {
+  readonly defaultTimeoutMs: number
+  readonly sslEnforce: boolean
+  /** Value of Strict-Transport-Security. */
+  readonly hsts?: string
+  readonly requestStart: boolean
+  readonly referrerPolicy?: string
+  readonly bodyBytesMax: number
+  readonly whitelist: readonly string[]
+  readonly whitelistMode: 'extend' | 'override'
+  readonly enforceWhitelists: boolean
+}
+
+/**
+ * Reads the router's settings. It never fails: what cannot be read is told as a fault and stays what it last was.
+ *
+ * @param source the annotations of the Deployment; absent where there is none: all defaults
+ */
+export function readSettings(
+  source: Readonly<Record<string, string>> | undefined,
+  family: Family,
+  lastGood?: RouterAnnotations,
+): RouterAnnotations {
+  const annotations = new Annotations(source, family)
+  const was = lastGood?.settings
+  const wasPolicy = lastGood?.policy
+  const flag = (name: string, absent: boolean, before?: boolean) => annotations.one(`nginx.${name}`, absent, parseBoolean, before)
+  const platformDomain = annotations.one('nginx.platformDomain', undefined, parsePlatformDomain, was?.platformDomain)
+  const referrerPolicy = annotations.one('nginx.referrerPolicy', undefined, parseReferrerPolicy, was?.referrerPolicy ?? 'none')
+  const defaultTimeoutMs = annotations.one('nginx.defaultTimeout', 1_300_000, parseTimeout, was?.defaultTimeoutMs)
+  const connectionsMax = annotations.one('nginx.maxWorkerConnections', undefined, parseConnectionsMax, was?.workerConnectionsMax)
+  const logFormat = annotations.text('nginx.logFormat')
+  const hsts = readHsts(annotations, wasPolicy?.hsts)
+  const { route, key } = readDefaultService(annotations)
+  const settings: SettingsSpec = {
+    ...(platformDomain && { platformDomain }),
+    defaultTimeoutMs,
+    headBytesMax: readHeadBytes(annotations),
+    trusted: annotations.items('nginx.proxyRealIpCidrs', parseCidr) ?? ['10.0.0.0/8'],
+    proxyProtocol: flag('useProxyProtocol', false, was?.proxyProtocol),
+    requestIds: flag('requestIDs', false, was?.requestIds),
+    gzip: readGzip(annotations, was?.gzip),
+    http2: flag('http2Enabled', true, was?.http2),
+    ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
+    ...(connectionsMax && { workerConnectionsMax: connectionsMax }),
+    ...(logFormat && { logFormat }),
+    ...(route && { defaultService: route }),
+    tls: readTls(annotations, was?.tls),
+  }
+  const policy: RouterPolicy = {
+    defaultTimeoutMs,
+    sslEnforce: flag('ssl.enforce', false, wasPolicy?.sslEnforce) || hsts !== undefined,
+    ...(hsts && { hsts }),
+    requestStart: flag('requestStartHeader', false, wasPolicy?.requestStart),
+    ...(settings.referrerPolicy && { referrerPolicy: settings.referrerPolicy }),
+    bodyBytesMax: annotations.one('nginx.bodySize', 1024 ** 2, parseSize, wasPolicy?.bodyBytesMax),
+    whitelist: annotations.items('nginx.defaultWhitelist', parseCidr) ?? [],
+    whitelistMode: annotations.one('nginx.whitelistMode', 'extend', parseMode, wasPolicy?.whitelistMode),
+    enforceWhitelists: flag('enforceWhitelists', false, wasPolicy?.enforceWhitelists),
+  }
+  // A default list of which nothing can be read must not open every app.
+  const isUnreadable = policy.whitelist.length === 0 && annotations.faults.some(fault => fault.key === 'nginx.defaultWhitelist')
+  const enableRegexDomains = flag('enableRegexDomains', false, lastGood?.enableRegexDomains)
+  const workerCount = annotations.one('nginx.workerProcesses', undefined, parseWorkerCount)
+  const ignored = annotations.present(IGNORED)
+  if (annotations.one('nginx.loadModsecurityModule', false, parseBoolean))
+    annotations.fault(
+      'nginx.loadModsecurityModule',
+      'true',
+      'There is no web application firewall in this router: requests are not filtered',
+    )
+  annotations.faultUnread()
+  return {
+    settings,
+    policy: isUnreadable ? { ...policy, whitelist: wasPolicy?.whitelist ?? [], enforceWhitelists: true } : policy,
+    enableRegexDomains,
+    ...(workerCount && { workerCount }),
+    ...(key && { defaultServiceKey: key }),
+    faults: annotations.faults,
+    ignored,
+  }
+}
+
+const IGNORED = [
+  'trafficStatusZoneSize',
+  'serverNameHashMaxSize',
+  'serverNameHashBucketSize',
+  'gzip.disable',
+  // This router never names itself.
+  'disableServerTokens',
+  // The log's level is a setting of the process.
+  'errorLogLevel',
+  'ssl.sessionCache',
+  'ssl.bufferSize',
+  // Node's TLS has no 0-RTT.
+  'ssl.earlyDataMethods',
+  'proxyBuffers.enabled',
+  'proxyBuffers.number',
+  'proxyBuffers.size',
+  'proxyBuffers.busySize',
+  'http2MaxHeaderSize',
+  'http2MaxFieldSize',
+  'loadTcellModule',
+  'globalTcellAppID',
+].map(name => `nginx.${name}`)
+
+// The 15 types of the original; text/html is always among them (contract 5.8).
+const GZIP_TYPES = [
+  ...['atom+xml', 'javascript', 'json', 'rss+xml', 'vnd.ms-fontobject', 'x-font-ttf', 'x-web-app-manifest+json', 'xhtml+xml', 'xml'].map(
+    type => `application/${type}`,
+  ),
+  ...['font/opentype', 'image/svg+xml', 'image/x-icon', 'text/css', 'text/plain', 'text/x-component'],
+]
+
+function readGzip(annotations: Annotations, was?: SettingsSpec['gzip']): SettingsSpec['gzip'] {
+  const one = <T>(name: string, absent: T, parse: (text: string) => T, before?: T) =>
+    annotations.one(`nginx.gzip.${name}`, absent, parse, before)
+  const types = one('types', GZIP_TYPES, parseTypes, was?.types.slice())
+  return {
+    enabled: one('enabled', true, parseBoolean, was?.enabled),
+    level: one('compLevel', 5, text => parseInteger(text, 1, 9), was?.level),
+    minLengthBytes: one('minLength', 256, text => parseInteger(text, 0), was?.minLengthBytes),
+    types: [...new Set([...types, 'text/html'])],
+    vary: one('vary', 'on', text => parseWord(text, ['on', 'off']), was && (was.vary ? 'on' : 'off')) === 'on',
+    proxied: one('proxied', true, parseProxied, was?.proxied),
+    minVersion: one('httpVersion', '1.1', text => parseWord(text, ['1.0', '1.1']), was?.minVersion),
+  }
+}
+
+function readTls(annotations: Annotations, was?: TlsSettings): TlsSettings {
+  const versions = annotations.one('nginx.ssl.protocols', ['TLSv1.2', 'TLSv1.3'], parseProtocols)
+  if (versions.some(version => version !== 'TLSv1.2' && version !== 'TLSv1.3'))
+    annotations.fault('nginx.ssl.protocols', versions.join(' '), 'Only TLSv1.2 and TLSv1.3 are offered: what is older is broken (RFC 8996)')
+  const ciphers = readCiphers(annotations)
+  const isOffered = (version: string) => versions.includes(version as (typeof versions)[number])
+  return {
+    minVersion: isOffered('TLSv1.3') && versions.length === 1 ? 'TLSv1.3' : 'TLSv1.2',
+    maxVersion: isOffered('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2',
+    ...(ciphers && { ciphers }),
+    sessionTickets: annotations.one('nginx.ssl.useSessionTickets', true, parseBoolean, was?.sessionTickets),
+    sessionTimeoutSeconds: Math.ceil(annotations.one('nginx.ssl.sessionTimeout', 600_000, parseTimeout) / 1000),
+  }
+}
+
+/** Drops what OpenSSL would refuse the whole list for; the brackets of equal preference are BoringSSL's and say only an order. */
+function readCiphers(annotations: Annotations): string | undefined {
+  const text = annotations.text('nginx.ssl.ciphers')
+  if (text === undefined) return undefined
+  const known = new Set(getCiphers().map(name => name.toUpperCase()))
+  const kept = text
+    .split(/[:[\]|\s,]+/)
+    .filter(Boolean)
+    .filter(name => {
+      const isKnown = known.has(name.toUpperCase()) || /^[!+-]?[A-Za-z0-9+]+$|^@STRENGTH$/.test(name)
+      if (!isKnown) annotations.fault('nginx.ssl.ciphers', name, 'Unknown cipher')
+      return isKnown
+    })
+  const ciphers = kept.join(':')
+  try {
+    createSecureContext({ ciphers })
+    return ciphers
+  } catch (error) {
+    annotations.fault('nginx.ssl.ciphers', ciphers, error)
+    return undefined
+  }
+}
+
+/** HSTS sends every browser to https for months, so it also turns the redirect on. */
+function readHsts(annotations: Annotations, was: string | undefined): string | undefined {
+  const maxAge = annotations.one('nginx.ssl.hsts.maxAge', 15_552_000, text => parseInteger(text, 1))
+  const subDomains = annotations.one('nginx.ssl.hsts.includeSubDomains', false, parseBoolean)
+  const preload = annotations.one('nginx.ssl.hsts.preload', false, parseBoolean)
+  if (!annotations.one('nginx.ssl.hsts.enabled', false, parseBoolean, was !== undefined)) return undefined
+  return `max-age=${maxAge}${subDomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
+}
+
+function readHeadBytes(annotations: Annotations): number {
+  const count = annotations.one('nginx.largeHeaderBuffersCount', 4, text => parseInteger(text, 1, 1024))
+  const size = annotations.one('nginx.largeHeaderBuffersSize', 32 * 1024, parseSize)
+  // A size of 0 would refuse every request; above 1 MiB one head could fill a worker's read buffers many times.
+  return Math.min(Math.max(count * size, 4096), 1024 ** 2)
+}
+
+/** Where unknown hosts go: an address, port 80, with nginx's own 60 s; or, in our own form, a routable Service by `namespace/name`. */
+function readDefaultService(annotations: Annotations): { route?: RouteSpec; key?: string } {
+  const app = annotations.text('nginx.defaultAppName') ?? annotations.text('nginx.DefaultAppName') ?? 'default'
+  const target = annotations.text('nginx.defaultServiceIP')
+  if (!annotations.one('nginx.defaultServiceEnabled', false, parseBoolean) || target === undefined) return {}
+  if (/^[a-z0-9-]+\/[a-z0-9-]+$/.test(target)) return { key: target }
+  if (isIP(target) === 0) {
+    annotations.fault('nginx.defaultServiceIP', target, 'Cannot read the default service: write an IP address or namespace/name')
+    return {}
+  }
+  const policy = {
+    connectTimeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
+    maintenance: false,
+    sslEnforce: false,
+    requestStart: false,
+    bodyBytesMax: 1024 ** 2,
+  }
+  return { route: { app, namespace: '', service: app, policy, endpoints: [endpoint(target, 80)], locations: [] } }
+}
+
+function parsePlatformDomain(text: string): string {
+  const domain = parseDomain(text)
+  if (domain.startsWith('*.')) throw new RangeError(`Cannot use "${text}" as platform domain: it is a wildcard`)
+  return domain
+}
+
+function parseWorkerCount(text: string): number | undefined {
+  return text === 'auto' ? undefined : parseInteger(text, 1, 256)
+}
+
+/** 768, nginx's default, says that nobody chose. */
+function parseConnectionsMax(text: string): number | undefined {
+  const count = parseInteger(text, 1)
+  return count === 768 ? undefined : count
+}
+
+function parseProxied(text: string): boolean {
+  const known = ['off', 'expired', 'no-cache', 'no-store', 'private', 'no_last_modified', 'no_etag', 'auth', 'any'] as const
+  return !text
+    .split(/\s+/)
+    .map(word => parseWord(word, known))
+    .includes('off')
+}
+
+function parseTypes(text: string): string[] {
+  return text.split(/\s+/).map(type => {
+    if (!/^[\w.+-]+\/[\w.+*-]+$/.test(type)) throw new RangeError(`Cannot read media type "${type}": write it as text/css`)
+    return type.toLowerCase()
+  })
+}
+
+function parseProtocols(text: string) {
+  return text.split(/\s+/).map(word => parseWord(word, ['SSLv2', 'SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']))
+}
+
+function parseReferrerPolicy(text: string): string {
+  return parseWord(text, [...REFERRER_POLICIES, 'none'])
+}
+
+function parseMode(text: string) {
+  return parseWord(text, ['extend', 'override'])
+}

@@ -1,0 +1,61 @@
+import type { Certificate } from '../tls/certificates.ts'
+import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
+
+/**
+ * The table in plain values, as it travels from the process that watches to those that serve, and to the disk: networks are text here,
+ * a worker compiles them.
+ */
+export interface PolicySpec extends Omit<Policy, 'allow'> {
+  /** Networks with their prefix length. Empty: nobody; absent: everybody. */
+  readonly allow?: readonly string[]
+}
+
+/** {@link Route} in plain values. */
+export interface RouteSpec extends Omit<Route, 'policy' | 'locations'> {
+  readonly policy: PolicySpec
+  readonly locations: readonly { readonly prefix: string; readonly route: RouteSpec }[]
+}
+
+/** {@link RouterSettings} in plain values. */
+export interface SettingsSpec extends Omit<RouterSettings, 'trusted' | 'gzip' | 'defaultService'> {
+  readonly trusted: readonly string[]
+  readonly gzip: Omit<GzipSettings, 'types'> & { readonly types: readonly string[] }
+  readonly defaultService?: RouteSpec
+  readonly tls: TlsSettings
+}
+
+/** How the https listener secures its connections, contract section 2 (`nginx.ssl.*`). */
+export interface TlsSettings {
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** In OpenSSL's form; absent: Node's default. */
+  readonly ciphers?: string
+  readonly sessionTickets: boolean
+  readonly sessionTimeoutSeconds: number
+}
+
+/** Who serves the hosts of one pattern. */
+export interface HostSpec {
+  /** The key of its route. */
+  readonly app: string
+  /** The key of the Secret with its certificate; absent: the router's default. */
+  readonly certificate?: string
+}
+
+/**
+ * A change of the table; `null` removes. A pattern is a host (`shop.example.com`), a wildcard (`*.example.com`), a prefix (`shop.*`: `shop.` and
+ * anything) or a regular expression (`~^shop[0-9]+\.`).
+ */
+export interface TableDelta {
+  readonly version: number
+  /** True when this is the whole table: what it does not name is gone. */
+  readonly whole: boolean
+  readonly settings?: SettingsSpec
+  readonly routes: readonly (readonly [app: string, route: RouteSpec | null])[]
+  readonly hosts: readonly (readonly [pattern: string, host: HostSpec | null])[]
+  readonly certificates: readonly (readonly [secret: string, certificate: Certificate | null])[]
+  /** Absent: as before. */
+  readonly git?: RouteSpec | null
+  /** The key of the certificate for hosts without one of their own; absent: as before, `null`: a self-signed one. */
+  readonly defaultCertificate?: string | null
+}

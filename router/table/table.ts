@@ -1,0 +1,173 @@
+import { RE2JS } from 're2js'
+import type { Certificate } from '../tls/certificates.ts'
+import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
+import { SharedMap } from './shared-map.ts'
+import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
+
+/** How a table came to its answer. */
+export interface Match {
+  readonly pattern: string
+  readonly host: HostSpec
+  readonly route: Route
+}
+
+/**
+ * The table of a worker. It never changes: a delta makes another one that shares all the rest.
+ *
+ * As in nginx an exact host goes before the longest wildcard, that before the longest prefix (`shop.*`), that before the first regular
+ * expression in the order of their text.
+ */
+export class Table implements RouteTable {
+  readonly version: number
+  readonly settings: RouterSettings
+  readonly tls: TlsSettings
+  readonly git: Route | undefined
+  readonly #parts: Parts
+
+  constructor(parts: Parts = EMPTY) {
+    this.#parts = parts
+    this.version = parts.version
+    this.settings = parts.settings
+    this.tls = parts.tls
+    this.git = parts.git
+  }
+
+  get hostCount(): number {
+    return this.#parts.hosts.size
+  }
+
+  match(host: string, target: string): Route | undefined {
+    const exact = this.#parts.hosts.get(host)
+    const route = exact ? this.#parts.routes.get(exact.app) : this.explain(host)?.route
+    return route && locate(route, target)
+  }
+
+  /** The same answer with its reason, before the path is looked at. */
+  explain(host: string): Match | undefined {
+    const { hosts, routes } = this.#parts
+    const pattern = hosts.get(host) ? host : this.#findPattern(host)
+    const spec = pattern === undefined ? undefined : hosts.get(pattern)
+    const route = spec && routes.get(spec.app)
+    return route && { pattern: pattern!, host: spec, route }
+  }
+
+  /**
+   * The certificate to show for a server name: its own, or else the router's.
+   *
+   * @returns `undefined` when there is neither
+   */
+  certificate(serverName: string): Certificate | undefined {
+    const { hosts, certificates, defaultCertificate } = this.#parts
+    const pattern = hosts.get(serverName) ? serverName : this.#findPattern(serverName)
+    const key = pattern === undefined ? undefined : hosts.get(pattern)?.certificate
+    return (key === undefined ? undefined : certificates.get(key)) ?? certificates.get(defaultCertificate ?? '')
+  }
+
+  /** The certificate for clients that name no server. */
+  get defaultCertificate(): Certificate | undefined {
+    return this.#parts.certificates.get(this.#parts.defaultCertificate ?? '')
+  }
+
+  apply(delta: TableDelta): Table {
+    const before = delta.whole ? EMPTY : this.#parts
+    const hosts = before.hosts.with(delta.hosts.map(([pattern, host]) => [pattern, host ?? undefined]))
+    const patterns = delta.hosts.some(([pattern]) => isSpecial(pattern)) ? sortPatterns(before, delta.hosts) : before.patterns
+    return new Table({
+      version: delta.version,
+      hosts,
+      patterns,
+      routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route) : undefined])),
+      certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
+      settings: delta.settings ? reviveSettings(delta.settings) : before.settings,
+      tls: delta.settings?.tls ?? before.tls,
+      git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git) : undefined,
+      defaultCertificate: delta.defaultCertificate === undefined ? before.defaultCertificate : delta.defaultCertificate,
+    })
+  }
+
+  #findPattern(host: string): string | undefined {
+    const { hosts, patterns } = this.#parts
+    if (patterns.wildcardCount > 0) {
+      for (let dot = host.indexOf('.'); dot > 0; dot = host.indexOf('.', dot + 1)) {
+        const pattern = `*${host.slice(dot)}`
+        if (hosts.get(pattern)) return pattern
+      }
+    }
+    if (patterns.prefixCount > 0) {
+      for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
+        const pattern = `${host.slice(0, dot)}.*`
+        if (hosts.get(pattern)) return pattern
+      }
+    }
+    if (host === '') return undefined
+    return patterns.expressions.find(({ expression }) => expression.test(host))?.pattern
+  }
+}
+
+interface Parts {
+  readonly version: number
+  readonly hosts: SharedMap<HostSpec>
+  readonly patterns: Patterns
+  readonly routes: SharedMap<Route>
+  readonly certificates: SharedMap<Certificate>
+  readonly settings: RouterSettings
+  readonly tls: TlsSettings
+  readonly git: Route | undefined
+  readonly defaultCertificate: string | null
+}
+
+/** What must be searched because it cannot be looked up. */
+interface Patterns {
+  readonly wildcardCount: number
+  readonly prefixCount: number
+  readonly expressions: readonly { readonly pattern: string; readonly expression: RE2JS }[]
+}
+
+const EMPTY: Parts = {
+  version: 0,
+  hosts: SharedMap.empty(),
+  patterns: { wildcardCount: 0, prefixCount: 0, expressions: [] },
+  routes: SharedMap.empty(),
+  certificates: SharedMap.empty(),
+  settings: DEFAULT_SETTINGS,
+  tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', sessionTickets: true, sessionTimeoutSeconds: 600 },
+  git: undefined,
+  defaultCertificate: null,
+}
+
+function isSpecial(pattern: string): boolean {
+  return pattern.includes('*') || pattern.startsWith('~')
+}
+
+function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']): Patterns {
+  let { wildcardCount, prefixCount } = patterns
+  const expressions = new Map(patterns.expressions.map(entry => [entry.pattern, entry]))
+  for (const [pattern, host] of changes) {
+    const growth = Number(host !== null) - Number(hosts.get(pattern) !== undefined)
+    if (pattern.startsWith('~')) {
+      if (host === null) expressions.delete(pattern)
+      else if (!expressions.has(pattern)) expressions.set(pattern, { pattern, expression: RE2JS.compile(pattern.slice(1)) })
+    } else if (pattern.startsWith('*.')) wildcardCount += growth
+    else if (pattern.endsWith('.*')) prefixCount += growth
+  }
+  // By their text, so that every worker asks them in the same order whenever it began.
+  return { wildcardCount, prefixCount, expressions: [...expressions.values()].sort((a, b) => (a.pattern < b.pattern ? -1 : 1)) }
+}
+
+function reviveRoute(spec: RouteSpec): Route {
+  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route) }))
+  return { ...spec, policy: revivePolicy(spec.policy), locations }
+}
+
+function revivePolicy({ allow, ...policy }: PolicySpec): Policy {
+  return allow ? { ...policy, allow: addressMatcher(allow) } : policy
+}
+
+function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings }: SettingsSpec): RouterSettings {
+  return {
+    ...settings,
+    trusted: addressMatcher(trusted),
+    gzip: { ...gzip, types: new Set(gzip.types) },
+    ...(defaultService && { defaultService: reviveRoute(defaultService) }),
+  }
+}
