@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { after, before, suite, test } from 'node:test'
+import type { Pod } from 'kubernetes-types/core/v1'
+import type { KubernetesApi, PodLogOptions, WatchEvent, WatchOptions } from '../kernel/kubernetes/api.ts'
+import type { Stored } from '../kernel/kubernetes/objects.ts'
+import type { Running } from '../kernel/lifecycle.ts'
+import { silentLog } from '../kernel/log.ts'
+import { LineReader } from './collect.ts'
+import { loggerConfig } from './config.ts'
+import { startLogger } from './start.ts'
+
+suite('LineReader', () => {
+  const lines = ['2026-11-22T18:00:00.1Z a\n', '2026-11-22T18:00:00.2Z b\n', '2026-11-22T18:00:00.2Z b\n', '2026-11-22T18:00:00.3Z ü\n']
+
+  test('reads lines wherever the bytes are cut', () => {
+    const bytes = Buffer.from(lines.join(''))
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const reader = new LineReader()
+      const read = [...reader.read(bytes.subarray(0, cut)), ...reader.read(bytes.subarray(cut))]
+      assert.deepEqual(
+        read.map(({ text }) => text),
+        ['a', 'b', 'b', 'ü'],
+      )
+    }
+  })
+
+  test('goes on after any line without taking one twice', () => {
+    for (let count = 0; count <= lines.length; count++) {
+      const first = new LineReader()
+      const before = first.read(Buffer.from(lines.slice(0, count).join('')))
+      const rest = new LineReader(first.position).read(Buffer.from(lines.join('')))
+      assert.deepEqual(
+        [...before, ...rest].map(({ text }) => text),
+        ['a', 'b', 'b', 'ü'],
+      )
+    }
+  })
+
+  test('cuts a huge line and leaves out what has no time', () => {
+    const read = new LineReader().read(Buffer.from(`junk\n2026-11-22T18:00:00Z ${'x'.repeat(100_000)}\n`))
+    assert.deepEqual(
+      read.map(({ text, partial }) => [text.length, partial]),
+      [
+        [65_536, true],
+        [34_464, undefined],
+      ],
+    )
+  })
+})
+
+suite('startLogger()', () => {
+  let cluster: PodsWithLogs
+  let logger: Required<Running>
+  let base = ''
+  before(async () => {
+    cluster = new PodsWithLogs()
+    const config = loggerConfig({ LOGGER_BIND: '127.0.0.1', LOGGER_PORT: '0', LOGGER_ADMIN_PORT: '0' })
+    logger = await startLogger({ api: cluster as unknown as KubernetesApi, config, log: silentLog })
+    base = `http://127.0.0.1:${logger.ports['http']}`
+  })
+  after(() => logger.stop())
+
+  test('answers 204 for an app without lines, and for what is no app', async () => {
+    for (const path of ['/logs/none', '/logs/none/', '/logs/..%2Fetc', '/logs/A'])
+      assert.equal((await fetch(base + path)).status, 204, path)
+  })
+
+  test('merges the lines of all pods by their times, and keeps them when the pods have gone', async () => {
+    cluster.start('shop', 'shop-web-1-aaaaa')
+    cluster.start('shop', 'shop-web-1-bbbbb')
+    cluster.write('shop-web-1-bbbbb', '2026-11-22T18:00:00.2Z second\n')
+    cluster.write('shop-web-1-aaaaa', '2026-11-22T18:00:00.1Z first\n2026-11-22T18:00:00.3Z third\n')
+    await linesOf('shop', 3)
+    cluster.remove('shop-web-1-aaaaa')
+    cluster.remove('shop-web-1-bbbbb')
+    assert.deepEqual(await linesOf('shop', 3), [
+      '2026-11-22T18:00:00+00:00 shop[web.v1.aaaaa]: first',
+      '2026-11-22T18:00:00+00:00 shop[web.v1.bbbbb]: second',
+      '2026-11-22T18:00:00+00:00 shop[web.v1.aaaaa]: third',
+    ])
+    const response = await fetch(`${base}/logs/shop?log_lines=1`)
+    assert.equal(await response.text(), '2026-11-22T18:00:00+00:00 shop[web.v1.aaaaa]: third\n')
+  })
+
+  test('takes an unreadable number of lines for the default', async () => {
+    for (const count of ['abc', '-5', '0', '', '99999999999']) {
+      assert.equal((await (await fetch(`${base}/logs/shop?log_lines=${count}`)).text()).split('\n').length, 4)
+    }
+  })
+
+  test("follows: history, then what comes, the platform's lines among them", async () => {
+    cluster.start('live', 'live-web-1-aaaaa')
+    cluster.write('live-web-1-aaaaa', '2026-11-22T18:00:00Z before\n')
+    await linesOf('live', 1)
+    const { response, text } = await follow('/logs/live?follow=true')
+    cluster.write('live-web-1-aaaaa', '2026-11-22T18:00:01Z after\n')
+    await text.until(/after\n/)
+    const line = { ts: '2026-11-22T18:00:02Z', app: 'live', source: 'controller', level: 'INFO', text: 'ana scaled pods web=3' }
+    const posted = await fetch(`${base}/logs/live`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: `${JSON.stringify(line)}\nbad\n`,
+    })
+    assert.equal(posted.status, 204)
+    await text.until(/deis\[controller\]: INFO ana scaled pods web=3\n/)
+    assert.match(text.value, /^[^\n]*before\n[^\n]*after\n[^\n]*scaled[^\n]*\n$/)
+    response.destroy()
+  })
+
+  test('ends a follow after its timeout, in good order', async () => {
+    const { response } = await follow('/logs/live?follow=true&timeout=1')
+    await once(response, 'end')
+    assert.ok(response.complete)
+  })
+
+  test('opens a stream again that was cut, and takes no line twice', async () => {
+    cluster.start('cut', 'cut-web-1-aaaaa')
+    cluster.write('cut-web-1-aaaaa', '2026-11-22T18:00:00.1Z one\n2026-11-22T18:00:00.2Z two\n')
+    await linesOf('cut', 2)
+    cluster.cut('cut-web-1-aaaaa')
+    cluster.write('cut-web-1-aaaaa', '2026-11-22T18:00:00.2Z three\n')
+    assert.deepEqual(
+      (await linesOf('cut', 3)).map(line => line.split(': ')[1]),
+      ['one', 'two', 'three'],
+    )
+  })
+
+  test('leaves a pod out whose label names another namespace', async () => {
+    cluster.start('victim', 'evil-web-1-aaaaa', 'evil')
+    cluster.write('evil-web-1-aaaaa', '2026-11-22T18:00:00Z forged\n')
+    cluster.start('mark', 'mark-web-1-aaaaa')
+    cluster.write('mark-web-1-aaaaa', '2026-11-22T18:00:00Z mark\n')
+    await linesOf('mark', 1)
+    assert.equal((await fetch(`${base}/logs/victim`)).status, 204)
+  })
+
+  test('forgets a destroyed app, though its pods still write', async () => {
+    cluster.start('gone', 'gone-web-1-aaaaa')
+    cluster.write('gone-web-1-aaaaa', '2026-11-22T18:00:00Z old\n')
+    await linesOf('gone', 1)
+    assert.equal((await fetch(`${base}/logs/gone`, { method: 'DELETE' })).status, 200)
+    cluster.write('gone-web-1-aaaaa', '2026-11-22T18:00:01Z late\n')
+    cluster.start('gone', 'gone-web-1-bbbbb')
+    cluster.write('gone-web-1-bbbbb', '2026-11-22T18:00:02Z new\n')
+    assert.deepEqual(
+      (await linesOf('gone', 1)).map(line => line.split(': ')[1]),
+      ['new'],
+    )
+  })
+
+  async function linesOf(app: string, count: number): Promise<string[]> {
+    const { response, text } = await follow(`/logs/${app}?follow=true`)
+    await text.until(new RegExp(`^([^\\n]*\\n){${count}}`))
+    response.destroy()
+    return (await (await fetch(`${base}/logs/${app}`)).text()).trimEnd().split('\n')
+  }
+
+  async function follow(path: string) {
+    const request = get(base + path)
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    response.on('error', () => {})
+    return { response, text: new GrowingText(response) }
+  }
+})
+
+class GrowingText {
+  value = ''
+  readonly #stream: IncomingMessage
+
+  constructor(stream: IncomingMessage) {
+    this.#stream = stream
+    stream.on('data', chunk => (this.value += chunk))
+  }
+
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.value)) await once(this.#stream, 'data')
+  }
+}
+
+/** Pods with logs that the test writes; a follow of one stays open until it is cut or the pod is removed. */
+class PodsWithLogs {
+  readonly #pods = new Map<string, { pod: Stored<Pod>; log: string; isCut: number; isGone: boolean }>()
+  readonly #events: WatchEvent<Pod>[] = []
+  #changed = Promise.withResolvers<void>()
+  #version = 1
+
+  start(app: string, name: string, namespace = app): void {
+    const pod: Stored<Pod> = {
+      metadata: {
+        namespace,
+        name,
+        uid: name,
+        resourceVersion: String(++this.#version),
+        labels: { app, type: 'web', version: 'v1', heritage: 'drycc' },
+      },
+      status: { containerStatuses: [{ name: 'main', image: 'i', imageID: 'i', ready: true, restartCount: 0, state: { running: {} } }] },
+    }
+    this.#pods.set(name, { pod, log: '', isCut: 0, isGone: false })
+    this.#events.push({ type: 'ADDED', object: pod })
+    this.#wake()
+  }
+
+  write(name: string, text: string): void {
+    this.#pods.get(name)!.log += text
+    this.#wake()
+  }
+
+  cut(name: string): void {
+    this.#pods.get(name)!.isCut++
+    this.#wake()
+  }
+
+  remove(name: string): void {
+    const held = this.#pods.get(name)!
+    held.isGone = true
+    this.#events.push({
+      type: 'DELETED',
+      object: { ...held.pod, metadata: { ...held.pod.metadata, resourceVersion: String(++this.#version) } },
+    })
+    this.#wake()
+  }
+
+  async list() {
+    return { items: [], resourceVersion: '1' }
+  }
+
+  async *watch(_: unknown, { signal }: WatchOptions): AsyncIterable<WatchEvent<Pod>> {
+    for (let sent = 0; ; ) {
+      while (sent < this.#events.length) yield this.#events[sent++]!
+      await this.#change(signal)
+    }
+  }
+
+  async podLog(_: string, name: string, { signal }: PodLogOptions): Promise<AsyncIterable<Uint8Array>> {
+    const held = this.#pods.get(name)!
+    const change = (aborted?: AbortSignal) => this.#change(aborted)
+    return (async function* () {
+      const { isCut } = held
+      for (let sent = 0; ; ) {
+        if (sent < held.log.length) {
+          const text = held.log.slice(sent)
+          sent = held.log.length
+          yield Buffer.from(text)
+        } else if (held.isGone) return
+        else await change(signal)
+        if (held.isCut > isCut) throw new Error('cut')
+      }
+    })()
+  }
+
+  async #change(signal?: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<void>()
+    signal?.addEventListener('abort', () => aborted.resolve(), { once: true })
+    await Promise.race([this.#changed.promise, aborted.promise])
+    if (signal?.aborted) throw signal.reason
+  }
+
+  #wake(): void {
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+}
