@@ -1,0 +1,83 @@
+/** What {@link HeadBuffer.take} says when there is no position to go on from. */
+export const HEAD_INCOMPLETE = -1
+export const HEAD_TOO_LARGE = -2
+export const HEAD_BROKEN = -3
+
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1')
+const LF = 10
+const CR = 13
+
+/**
+ * Gathers a head that arrives in pieces. The usual head comes in one piece and is read in place; the work for any other is linear in its
+ * bytes, however small the pieces are.
+ */
+export class HeadBuffer {
+  /** The last whole head, up to and including its empty line, as latin1. */
+  text = ''
+  #bytes: Buffer | undefined
+  #length = 0
+
+  /** True while part of a head is here. */
+  get begun(): boolean {
+    return this.#length > 0
+  }
+
+  /**
+   * Takes bytes from `at` to `end`.
+   *
+   * @param bytesMax longest head
+   * @returns the position behind the head, which is then in `text`; or why there is none: incomplete, too large, or broken (a line end
+   * without CR, a first byte that starts no head), so that a peer that speaks another protocol need not time out
+   */
+  take(bytes: Buffer, at: number, end: number, bytesMax: number): number {
+    if (this.#length > 0) return this.#append(bytes, at, end, bytesMax)
+    if (end - at <= 4096) {
+      const text = bytes.toString('latin1', at, end)
+      const index = text.indexOf('\r\n\r\n')
+      if (index < 0) return this.#append(bytes, at, end, bytesMax)
+      this.text = at + index + 4 === end ? text : text.slice(0, index + 4)
+      return index + 4 > bytesMax ? HEAD_TOO_LARGE : at + index + 4
+    }
+    const index = bytes.subarray(at, end).indexOf(HEAD_END)
+    if (index < 0) return this.#append(bytes, at, end, bytesMax)
+    if (index + 4 > bytesMax) return HEAD_TOO_LARGE
+    this.text = bytes.toString('latin1', at, at + index + 4)
+    return at + index + 4
+  }
+
+  /** Forgets a head that will not be finished. */
+  clear(): void {
+    this.#bytes = undefined
+    this.#length = 0
+  }
+
+  /** Whether the request line, or the head behind it, was what grew too large. */
+  get firstLineEnded(): boolean {
+    return this.#bytes?.subarray(2, this.#length).includes(LF) ?? false
+  }
+
+  #append(bytes: Buffer, at: number, end: number, bytesMax: number): number {
+    const before = this.#length
+    const length = before + Math.min(end - at, bytesMax + 1 - before)
+    if (this.#bytes === undefined || this.#bytes.length < length) {
+      const grown = Buffer.allocUnsafe(Math.min(bytesMax + 1, Math.max(512, length * 2)))
+      this.#bytes?.copy(grown, 0, 0, before)
+      this.#bytes = grown
+    }
+    const gathered = this.#bytes
+    bytes.copy(gathered, before, at, at + length - before)
+    this.#length = length
+    const first = gathered[0] as number
+    if (first <= 32 ? first !== CR : first >= 127) return HEAD_BROKEN
+    const index = gathered.subarray(0, length).indexOf(HEAD_END, Math.max(0, before - 3))
+    const checked = index < 0 ? length : index
+    for (let lf = gathered.indexOf(LF, before); lf >= 0 && lf < checked; lf = gathered.indexOf(LF, lf + 1)) {
+      if (lf === 0 || gathered[lf - 1] !== CR) return HEAD_BROKEN
+    }
+    if (index < 0) return length > bytesMax ? HEAD_TOO_LARGE : HEAD_INCOMPLETE
+    if (index + 4 > bytesMax) return HEAD_TOO_LARGE
+    this.text = gathered.toString('latin1', 0, index + 4)
+    this.clear()
+    return at + index + 4 - before
+  }
+}

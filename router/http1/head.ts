@@ -1,0 +1,364 @@
+import type { ErrorCode } from '../serve/errors.ts'
+import { type BodyLength, CHUNKED, UNTIL_CLOSE } from './body.ts'
+
+/** A request as one strict reading of its head gives it; what goes to the app is written anew from this. */
+export interface RequestHead {
+  /** The head as it came, for the log only. */
+  readonly raw: string
+  readonly method: string
+  /** Origin form, byte for byte, or `*`. */
+  readonly target: string
+  /** Lower-case, without port and trailing dot; '' when an HTTP/1.0 request names none. */
+  readonly host: string
+  readonly minor: 0 | 1
+  readonly keepAlive: boolean
+  readonly length: BodyLength
+  readonly expectsContinue: boolean
+  /** The protocols to which the client would change, without those that would hide requests from us (h2c, TLS); '' when none. */
+  readonly upgrade: string
+  /** The header lines that pass on, each with its CRLF: no framing, no hop-by-hop fields, none that the router writes itself. */
+  readonly fields: string
+  /** Lines that only a trusted peer may send: `Forwarded`, `X-Real-IP`, client certificates and the like. */
+  readonly trustedFields: string
+  /** The client's `X-Request-Id` and `X-Correlation-Id` lines, passed on where the router makes no ids. */
+  readonly idFields: string
+  readonly forwardedFor: string
+  readonly forwardedProto: string
+  readonly forwardedPort: string
+  readonly correlationId: string
+}
+
+/** An app's answer as one strict reading of its head gives it. */
+export interface ResponseHead {
+  readonly status: number
+  readonly reason: string
+  /** The header lines that pass on, each with its CRLF. */
+  readonly fields: string
+  /** 0 for an answer that has no body whatever its fields say. */
+  readonly length: BodyLength
+  /** The Content-Length of the body that a HEAD or 304 answer stands for; -1: none given. */
+  readonly statedLength: number
+  readonly keepAlive: boolean
+  /** From `Keep-Alive: timeout=`; 0: none given. */
+  readonly keepAliveMs: number
+  readonly upgrade: string
+}
+
+/** How large a request head may be, beside its total. */
+export interface HeadLimits {
+  readonly requestLineBytesMax: number
+  readonly fieldCountMax: number
+}
+
+// One regular expression checks the whole head, compiled by V8 and linear: no name holds a colon, no value a CR. Field names are tokens
+// (RFC 9110 §5.6.2), values visible ASCII, blanks and 0x80-0xff; no obs-fold, no bare CR or LF, no blank before the colon, nothing before
+// the first line but one empty line (RFC 9112 §2.2). The target is visible ASCII without "#".
+const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
+const VALUE = '[\\t\\x20-\\x7e\\x80-\\xff]*'
+const REQUEST_LINE = `^(\\r\\n)?(${TOKEN}{1,64}) ([!"$-~]+) HTTP/1\\.([01])\\r\\n`
+const REQUEST = new RegExp(`${REQUEST_LINE}(?:[A-Za-z0-9-]+:${VALUE}\\r\\n)*\\r\\n$`)
+const REQUEST_WITH_ANY_TOKEN = new RegExp(`${REQUEST_LINE}(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
+// Apps behind CGI cannot tell `X_Forwarded_For` from `X-Forwarded-For`; nginx drops such names too, and those with a dot.
+const AMBIGUOUS_LINE = new RegExp(`\\r\\n${TOKEN}*[_.]${TOKEN}*:[^\\r]*(?=\\r\\n)`, 'g')
+const RESPONSE = new RegExp(`^HTTP/1\\.([01]) ([1-5][0-9]{2})(?: (${VALUE}))?\\r\\n(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
+
+// A second expression finds the few lines that mean something to us; all between them passes on as slices of the same string.
+const REQUEST_MEANING =
+  /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|x-request-start|x-real-ip|x-scheme|x-url-scheme|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
+const RESPONSE_MEANING =
+  /\r\n(connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|proxy-connection|http2-settings):[\t ]*([^\r]*)/gi
+
+const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?::[0-9]{0,5})?$/i
+const ABSOLUTE_TARGET = /^https?:\/\/([^/?@\\]+)(?=[/?]|$)/i
+const LENGTH = /^[0-9]{1,16}$/
+// Never removed because Connection names them: framing and Host belong to the message (RFC 9110 §7.6.1, CVE-2022-31813).
+const END_TO_END = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'cache-control',
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'content-type',
+])
+
+/**
+ * Reads a request head.
+ *
+ * @param head the bytes up to and including the empty line, as latin1
+ * @param limits a longer request line gives R42, more header lines give R41
+ * @returns the head, or the code of the error that closes the connection
+ */
+export function parseRequestHead(head: string, limits: HeadLimits): RequestHead | ErrorCode {
+  let match = REQUEST.exec(head)
+  let text = head
+  if (match === null) {
+    match = REQUEST_WITH_ANY_TOKEN.exec(head)
+    if (match === null) return requestFault(head)
+    text = head.replace(AMBIGUOUS_LINE, '')
+  }
+  // The shortest line has four bytes, so a short head needs no count.
+  if (head.length > limits.fieldCountMax * 4 && lineCount(head) - 2 > limits.fieldCountMax) return 'R41'
+  const method = match[2] as string
+  let target = match[3] as string
+  if (method.length + target.length + 10 > limits.requestLineBytesMax) return 'R42'
+  const minor = match[4] === '1' ? 1 : 0
+  if (method === 'CONNECT' || method === 'TRACE') return 'R11'
+
+  const linesAt = (match[1] === undefined ? 0 : 2) + method.length + target.length + 12
+  let fields = ''
+  let trustedFields = ''
+  let idFields = ''
+  let rawHost: string | undefined
+  let connection = ''
+  let lengthText: string | undefined
+  let coding: string | undefined
+  let expectation = ''
+  let upgrade = ''
+  let forwardedFor = ''
+  let forwardedProto = ''
+  let forwardedPort = ''
+  let correlationId = ''
+
+  let from = linesAt
+  REQUEST_MEANING.lastIndex = linesAt - 2
+  for (let line = REQUEST_MEANING.exec(text); line !== null; line = REQUEST_MEANING.exec(text)) {
+    const start = line.index + 2
+    const end = REQUEST_MEANING.lastIndex + 2
+    if (start > from) fields += text.slice(from, start)
+    from = end
+    const value = withoutTrailingBlanks(line[2] as string)
+    switch ((line[1] as string).toLowerCase()) {
+      case 'host':
+        if (rawHost !== undefined) return 'R40'
+        rawHost = value
+        break
+      case 'connection':
+        connection = connection === '' ? value : `${connection},${value}`
+        break
+      case 'content-length':
+        if (lengthText !== undefined) return 'R40'
+        lengthText = value
+        break
+      case 'transfer-encoding':
+        if (coding !== undefined) return 'R40'
+        coding = value
+        break
+      case 'expect':
+        expectation = expectation === '' ? value : `${expectation},${value}`
+        break
+      case 'upgrade':
+        upgrade = upgrade === '' ? value : `${upgrade},${value}`
+        break
+      case 'te':
+      case 'trailer':
+      case 'keep-alive':
+      case 'proxy-connection':
+      case 'http2-settings':
+      case 'early-data':
+        break
+      case 'x-forwarded-for':
+        forwardedFor = forwardedFor === '' ? value : `${forwardedFor},${value}`
+        break
+      case 'x-forwarded-proto':
+        forwardedProto = value
+        break
+      case 'x-forwarded-port':
+        forwardedPort = value
+        break
+      case 'x-request-id':
+        idFields += text.slice(start, end)
+        break
+      case 'x-correlation-id':
+        idFields += text.slice(start, end)
+        correlationId = value
+        break
+      default:
+        trustedFields += text.slice(start, end)
+    }
+  }
+  if (from < text.length - 2) fields += text.slice(from, text.length - 2)
+
+  let length = 0
+  if (coding !== undefined) {
+    if (lengthText !== undefined || minor === 0) return 'R40'
+    if (coding.length !== 7 || coding.toLowerCase() !== 'chunked') return 'R46'
+    length = CHUNKED
+  } else if (lengthText !== undefined) {
+    length = LENGTH.test(lengthText) ? Number(lengthText) : Number.NaN
+    if (!(length <= Number.MAX_SAFE_INTEGER)) return 'R40'
+  }
+
+  if (rawHost === undefined ? minor === 1 : rawHost === '') return 'R40'
+  const host = rawHost === undefined ? '' : readHost(rawHost)
+  if (host === undefined) return 'R40'
+  if (target.charCodeAt(0) !== 47 && target !== '*') {
+    const authority = ABSOLUTE_TARGET.exec(target)
+    // RFC 9112 §3.2.2 lets the target win over Host; two names for one request are how caches were fooled, so they must agree.
+    if (authority === null || readHost(authority[1] as string) !== host) return 'R40'
+    target = target.slice(authority[0].length)
+    if (target === '') target = method === 'OPTIONS' ? '*' : '/'
+    else if (target.charCodeAt(0) === 63) target = `/${target}`
+  }
+  if (target === '*' && method !== 'OPTIONS') return 'R40'
+
+  const expectsContinue = expectation !== '' && minor === 1
+  if (expectsContinue && expectation.toLowerCase() !== '100-continue') return 'R48'
+
+  let keepAlive = minor === 1
+  if (connection === 'keep-alive' || connection === 'Keep-Alive') {
+    keepAlive = true
+    upgrade = ''
+  } else if (connection !== '') {
+    const options = connection.toLowerCase().split(',')
+    keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
+    if (minor === 0 || !hasOption(options, 'upgrade')) upgrade = ''
+    fields = withoutNamed(fields, options)
+    trustedFields = withoutNamed(trustedFields, options)
+  } else upgrade = ''
+  if (upgrade !== '') upgrade = harmlessProtocols(upgrade)
+
+  return {
+    raw: head,
+    method,
+    target,
+    host,
+    minor,
+    keepAlive,
+    length,
+    expectsContinue,
+    upgrade,
+    fields,
+    trustedFields,
+    idFields,
+    forwardedFor,
+    forwardedProto,
+    forwardedPort,
+    correlationId,
+  }
+}
+
+/**
+ * Reads an app's response head; an app is a tenant, so as strictly as a request.
+ *
+ * @param head the bytes up to and including the empty line, as latin1
+ * @param method of the request: the answer to HEAD has no body
+ * @returns the head, or undefined when it means nothing or two things
+ */
+export function parseResponseHead(head: string, method: string): ResponseHead | undefined {
+  const match = RESPONSE.exec(head)
+  if (match === null) return undefined
+  const minor = match[1] === '1' ? 1 : 0
+  const status = Number(match[2])
+  let fields = ''
+  let connection = ''
+  let lengthText: string | undefined
+  let coding: string | undefined
+  let upgrade = ''
+  let keepAliveMs = 0
+  const linesAt = head.indexOf('\r\n') + 2
+  let from = linesAt
+  RESPONSE_MEANING.lastIndex = linesAt - 2
+  for (let line = RESPONSE_MEANING.exec(head); line !== null; line = RESPONSE_MEANING.exec(head)) {
+    const start = line.index + 2
+    if (start > from) fields += head.slice(from, start)
+    from = RESPONSE_MEANING.lastIndex + 2
+    const value = withoutTrailingBlanks(line[2] as string)
+    switch ((line[1] as string).toLowerCase()) {
+      case 'connection':
+        connection = connection === '' ? value : `${connection},${value}`
+        break
+      case 'content-length':
+        if (lengthText !== undefined) return undefined
+        lengthText = value
+        break
+      case 'transfer-encoding':
+        if (coding !== undefined) return undefined
+        coding = value
+        break
+      case 'upgrade':
+        upgrade = upgrade === '' ? value : `${upgrade},${value}`
+        break
+      case 'keep-alive':
+        keepAliveMs = Number(/(?:^|[ ,])timeout=([0-9]{1,6})(?:[ ,]|$)/i.exec(value)?.[1] ?? 0) * 1000
+        break
+      default:
+    }
+  }
+  if (from < head.length - 2) fields += head.slice(from, head.length - 2)
+
+  let statedLength = -1
+  if (lengthText !== undefined) {
+    if (!LENGTH.test(lengthText)) return undefined
+    statedLength = Number(lengthText)
+    if (statedLength > Number.MAX_SAFE_INTEGER) return undefined
+  }
+  if (coding !== undefined && (statedLength >= 0 || minor === 0 || coding.toLowerCase() !== 'chunked')) return undefined
+  // RFC 9112 §6.3: no body after HEAD, 1xx, 204 and 304, whatever the fields say.
+  const bodyless = method === 'HEAD' || status < 200 || status === 204 || status === 304
+  const length = bodyless ? 0 : coding !== undefined ? CHUNKED : statedLength >= 0 ? statedLength : UNTIL_CLOSE
+
+  let keepAlive = minor === 1
+  if (connection === 'keep-alive' || connection === 'Keep-Alive') keepAlive = true
+  else if (connection !== '') {
+    const options = connection.toLowerCase().split(',')
+    keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
+    fields = withoutNamed(fields, options)
+  }
+  return { status, reason: match[3] ?? '', fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
+}
+
+/** The value of one header line of a raw head, for the log; '' when there is none. */
+export function headValue(head: string, name: string): string {
+  return withoutTrailingBlanks(new RegExp(`\\r\\n${name}:[\\t ]*([^\\r]*)`, 'i').exec(head)?.[1] ?? '')
+}
+
+/** Why a head is no request: the names of HTTP versions we do not speak get 505, all else 400. */
+function requestFault(head: string): ErrorCode {
+  const line = /^(?:\r\n)?[^ \r\n]+ [^ \r\n]+ ([^ \r\n]*)\r\n/.exec(head)
+  return line !== null && /^HTTP\/[0-9]\.[0-9]$/.test(line[1] as string) && !/^HTTP\/1\.[01]$/.test(line[1] as string) ? 'R45' : 'R40'
+}
+
+function readHost(value: string): string | undefined {
+  const match = HOST.exec(value)
+  return match === null || value.length > 262 ? undefined : (match[1] as string).toLowerCase()
+}
+
+function lineCount(head: string): number {
+  let count = 0
+  for (let at = head.indexOf('\n'); at >= 0; at = head.indexOf('\n', at + 1)) count++
+  return count
+}
+
+/** Not String.trim(): that also takes 0xa0, which is no blank in HTTP, and would make two names of one. */
+function withoutTrailingBlanks(value: string): string {
+  let end = value.length
+  while (end > 0 && (value.charCodeAt(end - 1) === 32 || value.charCodeAt(end - 1) === 9)) end--
+  return end === value.length ? value : value.slice(0, end)
+}
+
+function hasOption(options: readonly string[], wanted: string): boolean {
+  return options.some(option => option === wanted || option.replace(/^[\t ]+|[\t ]+$/g, '') === wanted)
+}
+
+/** Lines without those that Connection names, in one pass: a client may name thousands. */
+function withoutNamed(fields: string, options: readonly string[]): string {
+  const named = new Set<string>()
+  for (const option of options) {
+    const name = option.replace(/^[\t ]+|[\t ]+$/g, '')
+    if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && !END_TO_END.has(name)) named.add(name)
+  }
+  if (named.size === 0) return fields
+  const lines = fields.split('\r\n')
+  return lines.filter(line => !named.has(line.slice(0, line.indexOf(':')).toLowerCase())).join('\r\n')
+}
+
+/** An upgrade to h2c or TLS would carry requests past every check of ours (CVE class h2csmuggler), so it is never passed on. */
+function harmlessProtocols(value: string): string {
+  return value
+    .split(',')
+    .map(protocol => protocol.replace(/^[\t ]+|[\t ]+$/g, ''))
+    .filter(protocol => protocol !== '' && !/^(?:h2c?|h3|http(?:\/.*)?|tls(?:\/.*)?)$/i.test(protocol))
+    .join(', ')
+}

@@ -1,0 +1,81 @@
+import { connect, Socket } from 'node:net'
+import type { Endpoint } from '../table/route.ts'
+
+/** Takes what a socket read; the bytes are valid only during the call, as every socket of the process reads into the same memory. */
+export interface Receiver {
+  received(bytes: Buffer, at: number, end: number): void
+}
+
+const READ_BYTES = 64 * 1024
+/**
+ * The one memory that all plain sockets read into: no allocation per read, and it stays in the processor's cache. It never reaches a
+ * `write()`: a write that the kernel takes only in part keeps a reference, and the next read of another tenant's socket would change what
+ * is sent. Every byte leaves it as a copy (see writer.ts), which slow-readers.test.ts proves.
+ */
+const READ_MEMORY = Buffer.allocUnsafeSlow(READ_BYTES)
+
+/** What the undocumented half of {@link adoptSocket} needs of a socket of this Node version. */
+interface Adoptable {
+  _handle: { useUserBuffer?: unknown } | null
+  _server?: unknown
+}
+
+/**
+ * Turns an accepted socket of a `pauseOnConnect` server into one that reads into the shared memory.
+ *
+ * Node offers `onread` for outgoing sockets only, so the handle moves to a socket made with it. The `handle` option is not documented:
+ * where this Node has no such handle the socket is read by `data` events, which is slower and otherwise the same.
+ */
+export function adoptSocket(raw: Socket, create: (socket: Socket) => Receiver): void {
+  const inner = raw as unknown as Adoptable
+  const handle = inner._handle
+  if (handle === null || typeof handle.useUserBuffer !== 'function') {
+    readSocket(raw, create(raw))
+    return
+  }
+  let receiver: Receiver | undefined
+  const options = {
+    handle,
+    allowHalfOpen: true,
+    onread: {
+      buffer: READ_MEMORY,
+      callback: (length: number) => {
+        receiver?.received(READ_MEMORY, 0, length)
+        return true
+      },
+    },
+  }
+  const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0])
+  // The first socket must neither close the handle nor be counted by its server.
+  inner._handle = null
+  ;(socket as unknown as Adoptable)._server = inner._server
+  inner._server = null
+  receiver = create(socket)
+  socket.resume()
+}
+
+/** Reads a socket by `data` events: TLS sockets, which decrypt into memory of their own. */
+export function readSocket(socket: Socket, receiver: Receiver): void {
+  socket.on('data', (chunk: Buffer) => receiver.received(chunk, 0, chunk.length))
+}
+
+/** Opens a connection to an endpoint that reads into the shared memory. */
+export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver): void {
+  let receiver: Receiver | undefined
+  const socket = connect({
+    host: to.address,
+    port: to.port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    allowHalfOpen: true,
+    onread: {
+      buffer: READ_MEMORY,
+      callback: (length: number) => {
+        receiver?.received(READ_MEMORY, 0, length)
+        return true
+      },
+    },
+  })
+  receiver = create(socket)
+}

@@ -1,0 +1,324 @@
+import type { Socket } from 'node:net'
+import type { ErrorCode } from '../serve/errors.ts'
+import type { Limits } from '../serve/limits.ts'
+import type { Endpoint } from '../table/route.ts'
+import { BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
+import { parseResponseHead, type ResponseHead } from './head.ts'
+import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, HeadBuffer } from './head-buffer.ts'
+import type { EndpointState, Pool } from './pool.ts'
+import { connectSocket, type Receiver } from './sockets.ts'
+import type { Timed, Wheel } from './wheel.ts'
+import { MessageWriter } from './writer.ts'
+
+/** What an app's connection tells the exchange that uses it. After `ended` or `failed` it tells nothing more. */
+export interface UpstreamListener {
+  /** A connection that was opened for this exchange is ready: send the request. */
+  connected(): void
+  /** A 1xx answer other than 101. */
+  interim(head: ResponseHead): void
+  answered(head: ResponseHead): void
+  answerPayload(bytes: Buffer, start: number, end: number): void
+  /** The app changed the protocol; from here on the payload is bytes of a relay. Returns false to refuse. */
+  upgraded(head: ResponseHead): boolean
+  /** A turn of the loop is over. Returns false to pause the app until {@link UpstreamConnection.resume}. */
+  answerFlush(): boolean
+  /** The app has taken what was waiting. */
+  appReady(): void
+  /** The answer is complete; the connection is back in its pool, or gone. */
+  ended(): void
+  /** The app ended its side of a relay. */
+  appEnded(): void
+  /** There is no answer, or no more of it. */
+  failed(code: ErrorCode): void
+  /** The code of the exchange threw. */
+  crashed(error: unknown): void
+}
+
+const CONNECTING = 0
+const IDLE = 1
+const WAITING = 2
+const BODY = 3
+const RELAY = 4
+const CLOSED = 5
+
+/** What an exchange grants its app. */
+export interface UpstreamTimes {
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+}
+
+/**
+ * A connection to one endpoint of an app: one exchange at a time. It goes back to the pool only when request and answer were both complete, the
+ * app wishes to keep it, and not a byte more than the answer has come.
+ */
+export class UpstreamConnection implements Receiver, Timed, BodySink {
+  deadlineAt = Number.POSITIVE_INFINITY
+  wheelSlot = -1
+  /** When it went to the pool, on the wheel's clock; and how long the app keeps an idle connection. */
+  idleSince = 0
+  idleMs = Number.POSITIVE_INFINITY
+  /** True when it served an exchange before this one: then its end may be older than the request. */
+  reused = false
+  readonly writer: MessageWriter
+  readonly #socket: Socket
+  readonly #home: EndpointState
+  readonly #pool: Pool
+  readonly #wheel: Wheel
+  readonly #limits: Limits
+  readonly #head = new HeadBuffer()
+  readonly #body = new BodyReader()
+  #state = CONNECTING
+  #listener: UpstreamListener | undefined
+  #times: UpstreamTimes
+  #method = ''
+  #answer: ResponseHead | undefined
+  #interims = 0
+  #requestSent = false
+  #paused = false
+  #inputEnded = false
+
+  private constructor(socket: Socket, home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes) {
+    this.#socket = socket
+    this.#home = home
+    this.#pool = pool
+    this.#wheel = pool.wheel
+    this.#limits = pool.limits
+    this.#listener = listener
+    this.#times = times
+    this.writer = new MessageWriter(socket, false)
+    socket.once('connect', () => this.#guard(() => this.#connected()))
+    socket.on('end', () => this.#guard(() => this.#ended()))
+    socket.on('drain', () => this.#guard(() => this.#listener?.appReady()))
+    socket.on('error', () => this.#guard(() => this.#lost()))
+    socket.on('close', () => this.#guard(() => this.#lost()))
+    this.#wheel.arm(this, times.connectTimeoutMs)
+  }
+
+  /** Opens a connection for an exchange, which hears `connected` or `failed`. */
+  static open(endpoint: Endpoint, home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes): UpstreamConnection {
+    let connection: UpstreamConnection | undefined
+    connectSocket(endpoint, socket => {
+      connection = new UpstreamConnection(socket, home, pool, listener, times)
+      return connection
+    })
+    return connection as unknown as UpstreamConnection
+  }
+
+  /** Begins an exchange on a ready connection; the caller then writes the request. */
+  begin(listener: UpstreamListener, method: string, times: UpstreamTimes): void {
+    this.#listener = listener
+    this.#method = method
+    this.#times = times
+    this.#state = WAITING
+    this.#answer = undefined
+    this.#interims = 0
+    this.#requestSent = false
+    this.#wheel.arm(this, times.idleTimeoutMs)
+  }
+
+  /** The request was written to its end. */
+  requestSent(): void {
+    this.#requestSent = true
+  }
+
+  /** Bytes went to the app: its time to answer begins anew. */
+  touch(): void {
+    this.deadlineAt = this.#wheel.after(this.#times.idleTimeoutMs)
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.touch()
+    this.#socket.resume()
+  }
+
+  /** Ends our side of a relay. */
+  end(): void {
+    this.writer.flush()
+    this.#socket.end()
+  }
+
+  /** Shortens the silence that a relay is granted. */
+  expireWithin(ms: number): void {
+    this.#times = { connectTimeoutMs: 0, idleTimeoutMs: ms }
+    this.#wheel.arm(this, ms)
+  }
+
+  /** Closes at once; the listener hears nothing of it. */
+  destroy(): void {
+    if (this.#state === CLOSED) return
+    if (this.#state === IDLE) this.#pool.drop(this.#home, this)
+    this.#state = CLOSED
+    this.#listener = undefined
+    this.#wheel.disarm(this)
+    this.#socket.destroy()
+  }
+
+  received(bytes: Buffer, from: number, end: number): void {
+    try {
+      this.#read(bytes, from, end)
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  payload(bytes: Buffer, start: number, end: number): void {
+    this.#listener?.answerPayload(bytes, start, end)
+  }
+
+  expired(): void {
+    this.#guard(() => {
+      if (this.#state === CONNECTING) this.#fail('R31')
+      else if (this.#state === IDLE || this.#state === CLOSED) return
+      // A slow client is no silence of the app.
+      else if (this.#paused) this.#wheel.arm(this, this.#times.idleTimeoutMs)
+      else this.#fail(this.#state === WAITING ? 'R32' : 'R36')
+    })
+  }
+
+  #connected(): void {
+    if (this.#state !== CONNECTING) return
+    this.#listener?.connected()
+  }
+
+  #read(bytes: Buffer, from: number, end: number): void {
+    let at = from
+    while (at < end && this.#state === WAITING) {
+      const begun = this.#head.begun
+      const next = this.#head.take(bytes, at, end, this.#limits.responseHeadBytesMax)
+      if (next === HEAD_INCOMPLETE) {
+        // From the first byte to the last of a head it is one wait, however small the pieces.
+        if (!begun) this.touch()
+        return
+      }
+      if (next < 0) {
+        this.#fail(next === HEAD_TOO_LARGE ? 'R35' : 'R34')
+        return
+      }
+      at = next
+      const head = parseResponseHead(this.#head.text, this.#method)
+      if (head === undefined) this.#fail('R34')
+      else this.#readAnswer(head)
+    }
+    if (this.#state === BODY || this.#state === RELAY) this.#readBody(bytes, at, end)
+    // Bytes that nobody asked for: whose answer would they be?
+    else if (at < end && this.#state !== CLOSED) this.#fail('R34')
+  }
+
+  #readAnswer(head: ResponseHead): void {
+    const listener = this.#listener as UpstreamListener
+    if (head.status === 101) {
+      this.#state = RELAY
+      if (!listener.upgraded(head)) this.#fail('R37')
+      return
+    }
+    if (head.status < 200) {
+      if (++this.#interims > this.#limits.interimCountMax) this.#fail('R34')
+      else listener.interim(head)
+      return
+    }
+    this.#answer = head
+    this.#state = BODY
+    this.#body.start(head.length)
+    this.#pool.succeeded(this.#home)
+    listener.answered(head)
+  }
+
+  #readBody(bytes: Buffer, from: number, end: number): void {
+    const listener = this.#listener as UpstreamListener
+    this.touch()
+    if (this.#state === RELAY) {
+      if (from < end) listener.answerPayload(bytes, from, end)
+    } else {
+      const stop = this.#body.read(bytes, from, end, this)
+      if (this.#listener !== listener) return
+      if (stop < 0) {
+        this.#fail('R36')
+        return
+      }
+      if (this.#body.done) {
+        this.#complete(stop === end)
+        return
+      }
+    }
+    if (!listener.answerFlush() && this.#listener === listener) {
+      this.#paused = true
+      this.#socket.pause()
+    }
+  }
+
+  /** The answer is whole. @param clean whether nothing came behind it */
+  #complete(clean: boolean): void {
+    const listener = this.#listener
+    const answer = this.#answer as ResponseHead
+    this.#listener = undefined
+    const kept = clean && answer.keepAlive && this.#requestSent && answer.length !== UNTIL_CLOSE && !this.#inputEnded
+    if (kept && this.#mayStay(answer)) {
+      this.#state = IDLE
+      this.reused = true
+    } else this.destroy()
+    listener?.ended()
+  }
+
+  #mayStay(answer: ResponseHead): boolean {
+    // One second less than the app grants: what it closes while our request is on the way is lost.
+    if (answer.keepAliveMs > 0) this.idleMs = Math.max(0, answer.keepAliveMs - 1000)
+    return this.idleMs > 0 && !this.writer.blocked && this.#pool.keep(this.#home, this)
+  }
+
+  #ended(): void {
+    this.#inputEnded = true
+    switch (this.#state) {
+      case RELAY:
+        this.#listener?.appEnded()
+        break
+      case BODY:
+        // For an answer of unknown length this is its regular end (RFC 9112 §6.3); for any other it was cut.
+        if (this.#answer?.length === UNTIL_CLOSE) this.#complete(true)
+        else this.#fail('R36')
+        break
+      default:
+        this.#lost()
+    }
+  }
+
+  /** The connection has closed or is broken. */
+  #lost(): void {
+    switch (this.#state) {
+      case CLOSED:
+        break
+      case IDLE:
+        this.destroy()
+        break
+      case CONNECTING:
+        this.#fail('R30')
+        break
+      case WAITING:
+        this.#fail('R33')
+        break
+      default:
+        this.#fail('R36')
+    }
+  }
+
+  #fail(code: ErrorCode): void {
+    const listener = this.#listener
+    this.destroy()
+    listener?.failed(code)
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  #crash(error: unknown): void {
+    const listener = this.#listener
+    this.destroy()
+    listener?.crashed(error)
+  }
+}

@@ -1,0 +1,75 @@
+import { isIP } from 'node:net'
+import type { RequestHead } from '../http1/head.ts'
+import { plainAddress, type RouterSettings } from '../table/route.ts'
+
+/** Who is at the other end of a client connection, as far as the connection tells: the peer, or what its PROXY header says. */
+export class Client {
+  /** Plain form, see `plainAddress`. */
+  readonly address: string
+  readonly port: number
+  /** Whether the connection is TLS. */
+  readonly secure: boolean
+  /** True when a PROXY header gave the address: then X-Forwarded-For has nothing to add. */
+  readonly proxied: boolean
+  /** What the connection itself says. */
+  readonly own: Origin
+  #settings: RouterSettings | undefined
+  #trusted = false
+
+  constructor(address: string, port: number, secure: boolean, proxied: boolean) {
+    this.address = address
+    this.port = port
+    this.secure = secure
+    this.proxied = proxied
+    this.own = { address, scheme: secure ? 'https' : 'http', port: secure ? '443' : '80', secure }
+  }
+
+  /** Whether the router's operator trusts what this peer says about others. Asked once a connection and settings, as the question costs a microsecond. */
+  trusted(settings: RouterSettings): boolean {
+    if (this.#settings !== settings) {
+      this.#settings = settings
+      this.#trusted = settings.trusted.check(this.address)
+    }
+    return this.#trusted
+  }
+}
+
+/** Who asks and how, as apps and logs are told. */
+export interface Origin {
+  readonly address: string
+  readonly scheme: 'http' | 'https' | 'ws' | 'wss'
+  readonly port: string
+  /** Whether the request came encrypted to the outermost proxy that we trust. */
+  readonly secure: boolean
+}
+
+/**
+ * Resolves who asks (contract 5.5): what a peer says about others counts only when the operator trusts that peer; the client is then the
+ * rightmost address that is not itself trusted. On TLS the scheme is always https.
+ */
+export function originOf(head: RequestHead, client: Client, settings: RouterSettings): Origin {
+  if (!client.trusted(settings)) return client.own
+  const address = client.proxied || head.forwardedFor === '' ? client.address : clientOf(head.forwardedFor, client.address, settings)
+  const scheme = client.secure ? 'https' : schemeOf(head.forwardedProto)
+  const port = /^[0-9]{1,5}$/.test(head.forwardedPort) ? head.forwardedPort : client.own.port
+  return { address, scheme, port, secure: scheme === 'https' || scheme === 'wss' }
+}
+
+function clientOf(forwardedFor: string, peer: string, settings: RouterSettings): string {
+  let address = peer
+  for (const item of forwardedFor.split(',').reverse()) {
+    const stated = plainAddress(item.trim())
+    if (isIP(stated) === 0) break
+    address = stated
+    if (!settings.trusted.check(stated)) break
+  }
+  return address
+}
+
+function schemeOf(forwardedProto: string): Origin['scheme'] {
+  const last = forwardedProto
+    .slice(forwardedProto.lastIndexOf(',') + 1)
+    .trim()
+    .toLowerCase()
+  return last === 'https' || last === 'ws' || last === 'wss' ? last : 'http'
+}

@@ -1,0 +1,29 @@
+import type { Route } from '../table/route.ts'
+import { errorReply, type Reply, redirectReply } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+
+/**
+ * Whether the router answers by itself. Who may not come in learns nothing else; then what is down is said to be down, on http as well as
+ * on https, and only an app that is up sends its clients to https (contract 5.6, 5.7).
+ */
+export function decide(exchange: Exchange, route: Route): Reply | undefined {
+  const { head, origin } = exchange
+  const { policy } = route
+  if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12', head)
+  if (policy.maintenance) return errorReply('R21', head)
+  if (route.endpoints.length === 0) return errorReply('R20', head)
+  if (policy.sslEnforce && !origin.secure) {
+    return redirectReply(`${origin.scheme === 'ws' ? 'wss' : 'https'}://${head.host}${head.target === '*' ? '/' : head.target}`)
+  }
+  if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43', head)
+  return undefined
+}
+
+/** The default vhost: what a host gets that no app claims. */
+export function decideUnclaimed(exchange: Exchange): Reply {
+  const { head } = exchange
+  if ((head.method === 'GET' || head.method === 'HEAD') && /^\/healthz\/?(?:\?|$)/.test(head.target)) {
+    return { status: 200, fields: 'Content-Type: text/plain\r\n', body: '' }
+  }
+  return errorReply('R10', head)
+}

@@ -1,0 +1,148 @@
+import type { RequestHead } from '../http1/head.ts'
+import { headValue } from '../http1/head.ts'
+
+/** Whose side failed: it decides the level of the log and where to look. */
+export type Fault = 'client' | 'operator' | 'app' | 'router'
+
+interface ErrorKind {
+  /** 0: nothing can be answered any more, the code is for the log only. */
+  readonly status: number
+  readonly fault: Fault
+  /** For the page: what happened, in the reader's words; never an address, a version or a stack. */
+  readonly text: string
+}
+
+/** Every error of the router by its code. Codes are API: they stand in pages, logs and metrics and never change their meaning. */
+export const ERRORS = {
+  R10: { status: 404, fault: 'client', text: 'There is no app at this address' },
+  R11: { status: 405, fault: 'client', text: 'This method is not allowed here' },
+  R12: { status: 403, fault: 'client', text: 'This app does not accept requests from your address' },
+  R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer' },
+  R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon' },
+  R22: { status: 503, fault: 'router', text: 'The router is going away, please try again' },
+  R30: { status: 502, fault: 'app', text: 'The app refused the connection' },
+  R31: { status: 504, fault: 'app', text: 'The app did not accept the connection in time' },
+  R32: { status: 504, fault: 'app', text: 'The app did not answer in time' },
+  R33: { status: 502, fault: 'app', text: 'The app closed the connection without an answer' },
+  R34: { status: 502, fault: 'app', text: 'The app sent an answer that is not valid HTTP' },
+  R35: { status: 502, fault: 'app', text: 'The head of the app’s answer is too large' },
+  R36: { status: 0, fault: 'app', text: 'The app stopped in the middle of its answer' },
+  R37: { status: 502, fault: 'app', text: 'The app changed to a protocol that nobody asked for' },
+  R40: { status: 400, fault: 'client', text: 'The request is not valid HTTP' },
+  R41: { status: 431, fault: 'client', text: 'The request’s header fields are too large' },
+  R42: { status: 414, fault: 'client', text: 'The request’s address is too long' },
+  R43: { status: 413, fault: 'client', text: 'The request’s body is larger than this app accepts' },
+  R44: { status: 408, fault: 'client', text: 'The request did not arrive in time' },
+  R45: { status: 505, fault: 'client', text: 'This version of HTTP is not supported' },
+  R46: { status: 501, fault: 'client', text: 'This transfer coding is not supported' },
+  R47: { status: 0, fault: 'client', text: 'The client went away before the answer was complete' },
+  R48: { status: 417, fault: 'client', text: 'This expectation cannot be met' },
+  R49: { status: 0, fault: 'client', text: 'The client took too long to take the answer' },
+  R50: { status: 500, fault: 'router', text: 'The router failed' },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERRORS
+
+const STATUS_TEXTS: Record<number, string> = {
+  200: 'OK',
+  301: 'Moved Permanently',
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  417: 'Expectation Failed',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+}
+
+/** An answer that the router gives by itself. */
+export interface Reply {
+  readonly status: number
+  /** Header lines, each with its CRLF. */
+  readonly fields: string
+  readonly body: string
+  readonly code?: ErrorCode
+}
+
+/** The reason phrase of a status of ours. */
+export function reasonOf(status: number): string {
+  return STATUS_TEXTS[status] ?? ''
+}
+
+/**
+ * The page of an error, as the client's Accept header likes it: HTML, JSON or text.
+ *
+ * @param head the request; undefined when it could not be read
+ */
+export function errorReply(code: ErrorCode, head: RequestHead | undefined): Reply {
+  const { status, text } = ERRORS[code]
+  const title = code === 'R21' ? 'Site Maintenance' : `${status} ${reasonOf(status)}`
+  const accept = head === undefined ? '' : headValue(head.raw, 'accept')
+  const common = `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${code === 'R11' ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''}`
+  if (prefers(accept, 'json')) {
+    const body = `${JSON.stringify({ error: { code, status, title: reasonOf(status), detail: text } })}\n`
+    return { status, code, fields: `Content-Type: application/json\r\n${common}`, body: asLatin1(body) }
+  }
+  if (prefers(accept, 'html'))
+    return { status, code, fields: `Content-Type: text/html; charset=utf-8\r\n${common}`, body: page(title, text, code) }
+  return { status, code, fields: `Content-Type: text/plain; charset=utf-8\r\n${common}`, body: asLatin1(`${title}\n${text} (${code})\n`) }
+}
+
+/** An empty 301 to an absolute address. */
+export function redirectReply(location: string): Reply {
+  return { status: 301, fields: `Location: ${location}\r\nContent-Type: text/plain\r\n`, body: '' }
+}
+
+const PAGES = new Map<string, string>()
+
+function page(title: string, text: string, code: ErrorCode): string {
+  let body = PAGES.get(code)
+  if (body !== undefined) return body
+  body = asLatin1(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 100vh; margin: 0 }
+main { padding: 2rem; text-align: center }
+h1 { font-size: 1.6rem; margin: 0 0 .5rem }
+p { margin: 0; opacity: .75 }
+</style>
+</head>
+<body>
+<main>
+<h1>${title}</h1>
+<p>${text}.</p>
+<p><small>${code}</small></p>
+</main>
+</body>
+</html>
+`)
+  PAGES.set(code, body)
+  return body
+}
+
+/** Enough of RFC 9110 §12.5.1 for pages of ours: the first of our types that the header names wins, text when it names none. */
+function prefers(accept: string, type: 'json' | 'html'): boolean {
+  const html = accept.search(/text\/html|application\/xhtml/i)
+  const json = accept.search(/application\/(?:[a-z.-]+\+)?json/i)
+  const wanted = type === 'json' ? json : html
+  const other = type === 'json' ? html : json
+  return wanted >= 0 && (other < 0 || wanted < other)
+}
+
+/** UTF-8 bytes as a latin1 string, the form in which everything is written. */
+function asLatin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}

@@ -1,0 +1,96 @@
+import type { BodyLength } from '../http1/body.ts'
+import type { RequestHead } from '../http1/head.ts'
+import type { Endpoint, Route, RouteTable } from '../table/route.ts'
+import { type Client, type Origin, originOf } from './client.ts'
+import type { ErrorCode } from './errors.ts'
+
+/**
+ * The client's side of one exchange, whatever version of HTTP it speaks. Bytes given to it are copied before the call returns.
+ * An answer is `respond`, any number of `payload`, then `finish` or `cut`; what one turn of the loop brought leaves with `flush`.
+ */
+export interface Downstream {
+  readonly client: Client
+  /** Bytes sent on the connection or stream so far. */
+  readonly bytesSent: number
+  /** Passes an interim response (100, 103) on. */
+  inform(status: number, reason: string, fields: string): void
+  /**
+   * Begins the final answer.
+   *
+   * @param fields header lines that pass on, each with its CRLF; framing is the downstream's own business
+   * @param length of the body that follows
+   * @param statedLength Content-Length of a body that does not follow (HEAD, 304); -1 for none
+   */
+  respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number): void
+  payload(bytes: Buffer, start: number, end: number): void
+  /** Adds a body that is text already (latin1). */
+  text(body: string): void
+  /** Ends the answer. Returns false when it was not whole; then it was cut. */
+  finish(): boolean
+  /** After `finish`, when the exchange is recorded: the next request may begin. */
+  settle(): void
+  /** Ends an answer that cannot be completed so that the client sees it. */
+  cut(): void
+  /** Returns false while the client is slow: then {@link RequestSink.clientReady} follows. */
+  flush(): boolean
+  /** Lets the request's body come: whoever gets it is ready. */
+  readBody(): void
+  /** Lets the body come again after {@link RequestSink.requestFlush} returned false. */
+  resumeBody(): void
+  /** True once the request was read to its end. */
+  readonly requestComplete: boolean
+  /** Answers 101 and becomes a relay of bytes: `payload` both ways. */
+  upgrade(fields: string): void
+  /** Ends our side of a relay. */
+  end(): void
+}
+
+/** Whoever wants the request's body and must hear of the client's fate. */
+export interface RequestSink {
+  requestPayload(bytes: Buffer, start: number, end: number): void
+  /** A turn of the loop is over. Returns false to hold the body back until {@link Downstream.resumeBody}. */
+  requestFlush(): boolean
+  /** The request's body is complete. */
+  requestCompleted(): void
+  /** The client is gone, broke the framing of its body or is too slow; it can get an answer only when `answerable`. */
+  requestLost(code: ErrorCode, answerable: boolean): void
+  /** The client has taken what was waiting. */
+  clientReady(): void
+  /** The client ended its side of a relay. */
+  clientEnded(): void
+}
+
+/** One request and its answer: what is known of it, for the phases that it passes and for the record of it. */
+export class Exchange {
+  readonly head: RequestHead
+  readonly downstream: Downstream
+  /** The table of the moment when the exchange began; it keeps that one. */
+  readonly table: RouteTable
+  /** The client as resolved, and the scheme it used: http, https, ws or wss. */
+  readonly origin: Origin
+  /** On the monotonic clock, milliseconds. */
+  readonly startedAt = performance.now()
+  readonly #bytesBefore: number
+  route: Route | undefined
+  endpoint: Endpoint | undefined
+  status = 0
+  code: ErrorCode | undefined
+  requestId = ''
+  /** When the request was given to an endpoint, and when its head had come; 0 before. */
+  upstreamAt = 0
+  upstreamAnsweredAt = 0
+  attempts = 0
+  recorded = false
+
+  constructor(head: RequestHead, downstream: Downstream, table: RouteTable) {
+    this.head = head
+    this.downstream = downstream
+    this.table = table
+    this.origin = originOf(head, downstream.client, table.settings)
+    this.#bytesBefore = downstream.bytesSent
+  }
+
+  get bytesSent(): number {
+    return this.downstream.bytesSent - this.#bytesBefore
+  }
+}

@@ -1,0 +1,265 @@
+import { UNTIL_CLOSE } from '../http1/body.ts'
+import type { ResponseHead } from '../http1/head.ts'
+import type { EndpointState } from '../http1/pool.ts'
+import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
+import type { Endpoint, Route } from '../table/route.ts'
+import { choose } from './balance.ts'
+import { ERRORS, type ErrorCode, errorReply } from './errors.ts'
+import type { Exchange, RequestSink } from './exchange.ts'
+import { answerLines, requestText } from './headers.ts'
+import type { Phases } from './phases.ts'
+import { reply } from './reply.ts'
+
+const ATTEMPTS_MAX = 2
+// A request that cannot be sent twice takes only a connection that was used a moment ago: the longer it was idle, the likelier its app is
+// closing it right now.
+const FRESH_MS = 1000
+// A WebSocket whose one side is gone has nothing more to say to the other (RFC 6455 §7.1.1); any other protocol may go on one way.
+const HALF_WEBSOCKET_MS = 1000
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/**
+ * Brings a request to one of its app's endpoints and the answer back, unbuffered, each side at the pace of the other.
+ *
+ * One second attempt is made, on another endpoint or a new connection, when nothing of an answer has come and either nothing was sent or the
+ * request means the same twice (RFC 9110 §9.2.2) and is still here whole. A POST that was sent is never sent again.
+ */
+export class Forward implements RequestSink, UpstreamListener {
+  readonly #exchange: Exchange
+  readonly #route: Route
+  readonly #phases: Phases
+  /** The head, and the body where it came with it: what a second attempt sends again. */
+  readonly #text: string
+  /** Whether (the rest of) the body comes in pieces. */
+  readonly #streams: boolean
+  #upstream: UpstreamConnection | undefined
+  #home: EndpointState | undefined
+  #sent = false
+  #bodyBytes = 0
+  #continued = false
+  #answered = false
+  #relaying = false
+  #over = false
+
+  constructor(exchange: Exchange, body: string, phases: Phases) {
+    this.#exchange = exchange
+    this.#route = exchange.route as Route
+    this.#phases = phases
+    this.#text = requestText(exchange) + body
+    this.#streams = !exchange.downstream.requestComplete
+  }
+
+  /** Begins the first attempt. */
+  start(): void {
+    this.#attempt(undefined)
+  }
+
+  #attempt(tried: Endpoint | undefined): void {
+    const exchange = this.#exchange
+    const { pool } = this.#phases
+    const endpoint = choose(this.#route.endpoints, pool, tried)
+    if (endpoint === undefined) {
+      this.#fail('R20')
+      return
+    }
+    exchange.attempts++
+    exchange.endpoint = endpoint
+    exchange.upstreamAt = performance.now()
+    this.#sent = false
+    const home = pool.state(endpoint)
+    home.active++
+    this.#home = home
+    const repeatable = IDEMPOTENT.has(exchange.head.method) && !this.#streams
+    const kept = exchange.attempts > 1 ? undefined : pool.take(home, repeatable ? Number.POSITIVE_INFINITY : FRESH_MS)
+    if (kept === undefined) this.#upstream = UpstreamConnection.open(endpoint, home, pool, this, this.#route.policy)
+    else {
+      this.#upstream = kept
+      this.connected()
+    }
+  }
+
+  connected(): void {
+    const upstream = this.#upstream as UpstreamConnection
+    const { head, downstream } = this.#exchange
+    upstream.begin(this, head.method, this.#route.policy)
+    this.#sent = true
+    if (this.#streams) {
+      upstream.writer.begin(this.#text, head.length)
+      downstream.readBody()
+    } else {
+      upstream.writer.text(this.#text)
+      upstream.requestSent()
+      upstream.writer.flush()
+    }
+  }
+
+  // The request's way
+
+  requestPayload(bytes: Buffer, start: number, end: number): void {
+    const upstream = this.#upstream
+    if (this.#over || upstream === undefined) return
+    if (!this.#relaying) {
+      this.#bodyBytes += end - start
+      const { bodyBytesMax } = this.#route.policy
+      // Of a chunked body nobody knows before.
+      if (bodyBytesMax > 0 && this.#bodyBytes > bodyBytesMax) {
+        this.#fail('R43')
+        return
+      }
+    }
+    upstream.writer.payload(bytes, start, end)
+  }
+
+  requestFlush(): boolean {
+    const upstream = this.#upstream
+    if (upstream === undefined || !this.#sent || !(this.#streams || this.#relaying)) return true
+    upstream.touch()
+    return upstream.writer.flush()
+  }
+
+  requestCompleted(): void {
+    if (this.#over) return
+    this.#upstream?.writer.finish()
+    this.#upstream?.requestSent()
+  }
+
+  requestLost(code: ErrorCode, answerable: boolean): void {
+    if (this.#over) return
+    if (answerable) this.#fail(code)
+    else this.#finish(code)
+  }
+
+  clientReady(): void {
+    this.#upstream?.resume()
+  }
+
+  clientEnded(): void {
+    if (this.#over) return
+    this.#upstream?.end()
+    if (this.#isWebSocket) this.#upstream?.expireWithin(HALF_WEBSOCKET_MS)
+  }
+
+  // The answer's way
+
+  interim(head: ResponseHead): void {
+    // Whoever did not ask for 100 must not get it; twice is once too often.
+    if (head.status === 100 && (!this.#exchange.head.expectsContinue || this.#continued)) return
+    if (head.status === 100) this.#continued = true
+    this.#exchange.downstream.inform(head.status, head.reason, head.fields)
+  }
+
+  answered(head: ResponseHead): void {
+    const exchange = this.#exchange
+    this.#answered = true
+    exchange.upstreamAnsweredAt = performance.now()
+    exchange.status = head.status
+    exchange.downstream.respond(head.status, head.reason, head.fields + answerLines(exchange), head.length, head.statedLength)
+  }
+
+  upgraded(head: ResponseHead): boolean {
+    const exchange = this.#exchange
+    const asked = exchange.head.upgrade.toLowerCase().split(', ')
+    if (!exchange.downstream.requestComplete || head.upgrade === '' || !asked.includes(head.upgrade.toLowerCase())) return false
+    this.#answered = true
+    this.#relaying = true
+    exchange.upstreamAnsweredAt = performance.now()
+    exchange.status = 101
+    this.#upstream?.writer.begin('', UNTIL_CLOSE)
+    exchange.downstream.upgrade(`${head.fields}${answerLines(exchange)}Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`)
+    return true
+  }
+
+  answerPayload(bytes: Buffer, start: number, end: number): void {
+    this.#exchange.downstream.payload(bytes, start, end)
+  }
+
+  answerFlush(): boolean {
+    return this.#exchange.downstream.flush()
+  }
+
+  appReady(): void {
+    if (!this.#over) this.#exchange.downstream.resumeBody()
+  }
+
+  appEnded(): void {
+    this.#exchange.downstream.end()
+    if (this.#isWebSocket) this.#upstream?.expireWithin(HALF_WEBSOCKET_MS)
+  }
+
+  ended(): void {
+    const exchange = this.#exchange
+    // It is in its pool already, maybe at work for somebody else.
+    this.#upstream = undefined
+    this.#release()
+    const whole = exchange.downstream.finish()
+    if (!whole) exchange.code = 'R36'
+    this.#phases.record(exchange)
+    if (whole) exchange.downstream.settle()
+  }
+
+  failed(code: ErrorCode): void {
+    const exchange = this.#exchange
+    const reused = this.#upstream?.reused === true
+    if (this.#home !== undefined && code !== 'R34' && code !== 'R35' && code !== 'R37' && !reused) this.#phases.pool.failed(this.#home)
+    if (this.#mayRepeat(code, reused)) {
+      this.#leave()
+      this.#attempt(code === 'R33' && reused ? undefined : exchange.endpoint)
+      return
+    }
+    this.#fail(code)
+  }
+
+  crashed(error: unknown): void {
+    this.#phases.crashed(error)
+    if (!this.#over) this.#fail('R50')
+  }
+
+  #mayRepeat(code: ErrorCode, reused: boolean): boolean {
+    const { attempts, head } = this.#exchange
+    if (this.#over || this.#answered || attempts >= ATTEMPTS_MAX) return false
+    const others = this.#route.endpoints.length > 1
+    if (code === 'R30' || code === 'R31') return others
+    return code === 'R33' && !this.#streams && IDEMPOTENT.has(head.method) && (reused || others)
+  }
+
+  /** Ends the exchange with an error: as a page while nothing of an answer has gone out, else by cutting it. */
+  #fail(code: ErrorCode): void {
+    const exchange = this.#exchange
+    if (this.#over) return
+    if (this.#answered || ERRORS[code].status === 0) {
+      this.#finish(code)
+      exchange.downstream.cut()
+      return
+    }
+    this.#release()
+    reply(exchange, errorReply(code, exchange.head), this.#phases)
+  }
+
+  /** Ends the exchange without a word to the client. */
+  #finish(code: ErrorCode): void {
+    const exchange = this.#exchange
+    this.#release()
+    // A relay ends when somebody closes it; that is no fault.
+    if (!this.#relaying) exchange.code = code
+    if (exchange.status === 0) exchange.status = 499
+    this.#phases.record(exchange)
+  }
+
+  #release(): void {
+    this.#over = true
+    this.#leave()
+  }
+
+  /** Done with the endpoint: a connection that did not go back to its pool by itself is closed. */
+  #leave(): void {
+    if (this.#home !== undefined) this.#home.active--
+    this.#home = undefined
+    this.#upstream?.destroy()
+    this.#upstream = undefined
+  }
+
+  get #isWebSocket(): boolean {
+    return this.#exchange.head.upgrade.toLowerCase() === 'websocket'
+  }
+}

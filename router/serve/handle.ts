@@ -1,0 +1,31 @@
+import type { RequestHead } from '../http1/head.ts'
+import { decide, decideUnclaimed } from './decide.ts'
+import { type Downstream, Exchange, type RequestSink } from './exchange.ts'
+import { Forward } from './forward.ts'
+import { newRequestId } from './headers.ts'
+import type { Phases } from './phases.ts'
+import { reply } from './reply.ts'
+
+/**
+ * The life of one request: match, decide, forward or reply, record. It runs on callbacks, not promises: an exchange that finds a kept
+ * connection is on its way to the app before this returns. Every path ends in `phases.record()`, once.
+ *
+ * @param body the request's whole body where it came with the head, else ''
+ * @returns who takes the rest of the body
+ */
+export function handle(head: RequestHead, body: string, downstream: Downstream, phases: Phases): RequestSink | undefined {
+  const table = phases.table()
+  const exchange = new Exchange(head, downstream, table)
+  if (table.settings.requestIds) exchange.requestId = newRequestId()
+  const claimed = table.match(head.host, head.target)
+  const route = claimed ?? (downstream.client.secure ? undefined : table.settings.defaultService)
+  exchange.route = route
+  const answer = route === undefined ? decideUnclaimed(exchange) : decide(exchange, route)
+  if (answer !== undefined) {
+    reply(exchange, answer, phases)
+    return undefined
+  }
+  const forward = new Forward(exchange, body, phases)
+  forward.start()
+  return forward
+}

@@ -1,0 +1,61 @@
+import { randomFillSync } from 'node:crypto'
+import { CHUNKED } from '../http1/body.ts'
+import type { Exchange } from './exchange.ts'
+
+/**
+ * The head that goes to the app, written anew: one Host, one framing, what the client may say, what only we may say (contract 5.5).
+ *
+ * Our own lines stand after everything that Connection could remove, so that no client can take them away.
+ */
+export function requestText(exchange: Exchange): string {
+  const { head, origin, downstream, table } = exchange
+  const settings = table.settings
+  const trusted = head.trustedFields !== '' && downstream.client.trusted(settings)
+  let text =
+    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${head.fields}` +
+    `X-Forwarded-For: ${origin.address}\r\nX-Forwarded-Proto: ${origin.scheme}\r\nX-Forwarded-Port: ${origin.port}\r\n`
+  const requestStart = exchange.route?.policy.requestStart === true
+  if (trusted) text += requestStart ? head.trustedFields.replace(/^x-request-start:[^\r]*\r\n/gim, '') : head.trustedFields
+  if (requestStart) text += `X-Request-Start: t=${(Date.now() / 1000).toFixed(3)}\r\n`
+  if (exchange.requestId !== '') text += idLines(exchange)
+  else if (head.idFields !== '') text += head.idFields
+  if (head.length === CHUNKED) text += 'Transfer-Encoding: chunked\r\n'
+  else if (head.length > 0 || head.method === 'POST' || head.method === 'PUT' || head.method === 'PATCH')
+    text += `Content-Length: ${head.length}\r\n`
+  if (head.expectsContinue) text += 'Expect: 100-continue\r\n'
+  if (head.upgrade !== '') text += `Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`
+  return `${text}\r\n`
+}
+
+/** The lines that the router adds to every answer of an app's host, its own error pages included. */
+export function answerLines(exchange: Exchange): string {
+  const policy = exchange.route?.policy
+  let lines = exchange.requestId === '' ? '' : idLines(exchange)
+  if (policy === undefined) {
+    const referrerPolicy = exchange.table.settings.referrerPolicy
+    return referrerPolicy === undefined ? lines : `${lines}Referrer-Policy: ${referrerPolicy}\r\n`
+  }
+  if (policy.hsts !== undefined && exchange.origin.secure) lines += `Strict-Transport-Security: ${policy.hsts}\r\n`
+  if (policy.referrerPolicy !== undefined) lines += `Referrer-Policy: ${policy.referrerPolicy}\r\n`
+  return lines
+}
+
+const ID_BYTES = 16
+const random = Buffer.allocUnsafe(ID_BYTES * 256)
+let used = random.length
+
+/** 32 random hexadecimal digits; the random bytes are drawn for 256 ids at once. */
+export function newRequestId(): string {
+  if (used === random.length) {
+    randomFillSync(random)
+    used = 0
+  }
+  used += ID_BYTES
+  return random.toString('hex', used - ID_BYTES, used)
+}
+
+function idLines(exchange: Exchange): string {
+  const { head, requestId } = exchange
+  const correlation = head.correlationId === '' ? requestId : `${head.correlationId},${requestId}`
+  return `X-Request-Id: ${requestId}\r\nX-Correlation-Id: ${correlation}\r\n`
+}

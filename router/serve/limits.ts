@@ -1,0 +1,54 @@
+/** What one worker grants its peers. Each value has a default that {@link DEFAULT_LIMITS} explains; the operator may change any. */
+export interface Limits {
+  readonly requestLineBytesMax: number
+  readonly fieldCountMax: number
+  readonly responseHeadBytesMax: number
+  readonly interimCountMax: number
+  readonly connectionsMax: number
+  readonly idleUpstreamsMax: number
+  readonly idleUpstreamMs: number
+  readonly stashBytesMax: number
+  readonly drainBodyBytesMax: number
+  readonly firstByteMs: number
+  readonly headMs: number
+  readonly bodyWindowMs: number
+  readonly bodyBytesPerSecondMin: number
+  readonly sendStallMs: number
+  readonly lingerMs: number
+  readonly lingerBytesMax: number
+  readonly tickMs: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  // A longer request line gets 414; RFC 9112 §3 asks for 8000 octets at least.
+  requestLineBytesMax: 16 * 1024,
+  // More header fields than this get 431; browsers send under 30.
+  fieldCountMax: 200,
+  // A longer response head gets 502; the contract's 4 KB made deis/router#293.
+  responseHeadBytesMax: 128 * 1024,
+  // 1xx answers passed per request; an app could otherwise send them for ever.
+  interimCountMax: 16,
+  // Client connections of one worker; the one that asks for more is closed at once.
+  connectionsMax: 50_000,
+  // Kept-alive connections per endpoint.
+  idleUpstreamsMax: 256,
+  // Node's own servers close at 5 s: to reuse a connection at that moment costs a failed request.
+  idleUpstreamMs: 4_000,
+  // Bytes of pipelined requests (or of an upgraded protocol) kept while an answer is under way; then reading stops.
+  stashBytesMax: 64 * 1024,
+  // When the router answers by itself: a body up to this is read to its end and the connection kept, a longer one closes it.
+  drainBodyBytesMax: 64 * 1024,
+  // A connection that has never said anything.
+  firstByteMs: 30_000,
+  // From the first byte of a head to its last, however often bytes arrive.
+  headMs: 20_000,
+  // A body must bring the minimum rate in every window; there is no limit on its whole time (traefik#10611).
+  bodyWindowMs: 20_000,
+  bodyBytesPerSecondMin: 50,
+  // A client that takes nothing of an answer for so long is dropped. Linux reports room only when a third of the socket's buffer is free.
+  sendStallMs: 120_000,
+  // After a last answer, what still arrives is read and dropped, so that no reset destroys the answer on its way (RFC 9112 §9.6).
+  lingerMs: 2_000,
+  lingerBytesMax: 16 * 1024 * 1024,
+  tickMs: 250,
+}

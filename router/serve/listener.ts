@@ -1,0 +1,160 @@
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
+import { adoptSocket, type Receiver, readSocket } from '../http1/sockets.ts'
+import type { Wheel } from '../http1/wheel.ts'
+import { plainAddress, type RouterSettings } from '../table/route.ts'
+import { Preface } from './preface.ts'
+import type { ProxyHeader } from './proxy-protocol.ts'
+import { readProxyHeader } from './proxy-protocol.ts'
+
+/** How a port is opened. */
+export interface ListenOptions {
+  /** Lets several processes listen on one port, the kernel spreading connections over them. */
+  readonly reusePort?: boolean
+}
+
+/** Who is at the other end of an accepted connection. */
+export interface Peer {
+  readonly address: string
+  readonly port: number
+  /** True when a PROXY header says so. */
+  readonly proxied: boolean
+}
+
+/** What listeners need of the server. */
+export interface ListenerHost {
+  readonly wheel: Wheel
+  readonly firstByteMs: number
+  settings(): RouterSettings
+  /** Whether one more connection may come; when not, it is closed at once. */
+  admit(): boolean
+  /** A connection was turned away before it was served. */
+  refused(): void
+}
+
+/** Serves an accepted connection: takes its socket, returns who reads it. */
+export type Serve = (socket: Socket, peer: Peer) => Receiver
+
+/** An open port. */
+export interface Listener {
+  readonly port: number
+  /** Stops accepting; connections live on. */
+  stop(): void
+}
+
+/** Opens a port for plain connections, with the PROXY header in front of each where the settings say so. */
+export async function listenPlain(
+  port: number,
+  host: string,
+  options: ListenOptions,
+  owner: ListenerHost,
+  serve: Serve,
+): Promise<Listener> {
+  const server = createNetServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, raw => {
+    const peer = peerOf(raw)
+    if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {
+      owner.refused()
+      raw.destroy()
+    } else if (owner.settings().proxyProtocol) {
+      adoptSocket(raw, socket => new Preface(socket, owner.wheel, owner.firstByteMs, header => serve(socket, stated(header, peer))))
+    } else adoptSocket(raw, socket => serve(socket, peer))
+  })
+  return listen(server, port, host, options)
+}
+
+/** Opens a port for TLS connections. */
+export async function listenTls(
+  port: number,
+  host: string,
+  options: ListenOptions,
+  tls: TlsOptions,
+  owner: ListenerHost,
+  serve: Serve,
+): Promise<Listener & { readonly tls: TlsServer }> {
+  // Peers that a PROXY header named, by the connection's own two ends: TLS wraps the socket and hides it.
+  const named = new Map<string, Peer>()
+  const secured = createTlsServer({ handshakeTimeout: 10_000, ALPNProtocols: ['http/1.1'], ...tls, allowHalfOpen: true })
+  secured.on('secureConnection', socket => {
+    const peer = named.get(ends(socket)) ?? peerOf(socket)
+    if (peer === undefined) socket.destroy()
+    else readSocket(socket, serve(socket, peer))
+  })
+  secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
+    owner.refused()
+    socket.destroy()
+  })
+  const server = createNetServer({ allowHalfOpen: true, noDelay: true }, raw => {
+    raw.on('error', () => {})
+    const peer = peerOf(raw)
+    if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {
+      owner.refused()
+      raw.destroy()
+    } else if (owner.settings().proxyProtocol) {
+      readHeader(raw, owner, header => {
+        const key = ends(raw)
+        named.set(key, stated(header, peer))
+        raw.on('close', () => named.delete(key))
+        secured.emit('connection', raw)
+      })
+    } else secured.emit('connection', raw)
+  })
+  const listener = await listen(server, port, host, options)
+  return { ...listener, tls: secured }
+}
+
+async function listen(server: NetServer, port: number, host: string, { reusePort = false }: ListenOptions): Promise<Listener> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, host, reusePort, backlog: 4096 }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  // Too many open files: the kernel keeps the connection waiting, accepting goes on with the next that closes.
+  server.on('error', () => {})
+  const address = server.address()
+  return { port: address !== null && typeof address === 'object' ? address.port : port, stop: () => void server.close() }
+}
+
+/** Where a PROXY header is required, only those may come in whose word is believed: any other could name any address. */
+function mayEnter(peer: Peer, owner: ListenerHost): boolean {
+  const settings = owner.settings()
+  return !settings.proxyProtocol || settings.trusted.check(peer.address)
+}
+
+function peerOf(socket: Socket): Peer | undefined {
+  const { remoteAddress, remotePort } = socket
+  return remoteAddress === undefined ? undefined : { address: plainAddress(remoteAddress), port: remotePort ?? 0, proxied: false }
+}
+
+function stated(header: ProxyHeader, peer: Peer): Peer {
+  return header.address === undefined ? peer : { address: header.address, port: header.port ?? 0, proxied: true }
+}
+
+function ends(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
+}
+
+/** Reads the PROXY header before TLS begins, and puts back what came behind it. */
+function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader) => void): void {
+  let bytes = Buffer.alloc(0)
+  const timer = setTimeout(() => raw.destroy(), owner.firstByteMs)
+  raw.once('close', () => clearTimeout(timer))
+  raw.on('end', () => raw.destroy())
+  raw.on('data', function read(chunk: Buffer) {
+    bytes = Buffer.concat([bytes, chunk])
+    const header = readProxyHeader(bytes)
+    if (header === undefined) return
+    clearTimeout(timer)
+    raw.off('data', read)
+    raw.removeAllListeners('end')
+    if (header === false) {
+      owner.refused()
+      raw.destroy()
+      return
+    }
+    raw.pause()
+    raw.unshift(bytes.subarray(header.bytes))
+    done(header)
+  })
+}

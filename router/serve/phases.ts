@@ -1,0 +1,16 @@
+import type { Pool } from '../http1/pool.ts'
+import type { RouteTable } from '../table/route.ts'
+import type { Exchange } from './exchange.ts'
+import type { Limits } from './limits.ts'
+
+/** What the phases of an exchange share in one worker. */
+export interface Phases {
+  readonly limits: Limits
+  readonly pool: Pool
+  /** The table of this moment. */
+  table(): RouteTable
+  /** The last phase: the access line and the numbers. */
+  record(exchange: Exchange): void
+  /** A fault of ours, with what it threw. */
+  crashed(error: unknown): void
+}

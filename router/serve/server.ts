@@ -1,0 +1,215 @@
+import type { Socket } from 'node:net'
+import type { TlsOptions, Server as TlsServer } from 'node:tls'
+import type { Log } from '../../kernel/log.ts'
+import { Connection, type ConnectionHost } from '../http1/connection.ts'
+import type { RequestHead } from '../http1/head.ts'
+import { Pool } from '../http1/pool.ts'
+import type { Receiver } from '../http1/sockets.ts'
+import { Wheel } from '../http1/wheel.ts'
+import { Relay } from '../stream/relay.ts'
+import type { RouteTable } from '../table/route.ts'
+import { AccessLog, type AccessLogFormat } from './access-log.ts'
+import { choose } from './balance.ts'
+import { Client } from './client.ts'
+import type { ErrorCode } from './errors.ts'
+import type { Downstream, Exchange, RequestSink } from './exchange.ts'
+import { handle } from './handle.ts'
+import { DEFAULT_LIMITS, type Limits } from './limits.ts'
+import { type Listener, type ListenerHost, type ListenOptions, listenPlain, listenTls, type Peer } from './listener.ts'
+import type { Phases } from './phases.ts'
+import { Tally, type TrafficStats } from './stats.ts'
+
+/** What a server is made of. */
+export interface ServerOptions {
+  /** The table of this moment; asked once an exchange. */
+  readonly table: () => RouteTable
+  readonly log: Log
+  /** Certificates for https: `SNICallback`, a default `key` and `cert`, `ticketKeys`, `sessionIdContext`, versions and ciphers. */
+  readonly tls?: TlsOptions
+  readonly accessLog?: AccessLogFormat | 'off'
+  /** Where access lines go; standard output by default. */
+  readonly accessLogFd?: number
+  readonly limits?: Partial<Limits>
+}
+
+/** One worker's data plane. */
+export interface Server {
+  /** Opens a port (0: any) and returns its number. */
+  listenHttp(port: number, host: string, options?: ListenOptions): Promise<number>
+  listenHttps(port: number, host: string, options?: ListenOptions): Promise<number>
+  /** For raw connections to the table's `git` route. */
+  listenGit(port: number, host: string, options?: ListenOptions): Promise<number>
+  /** Another default certificate, other ticket keys or versions for handshakes to come. */
+  renewTls(options: TlsOptions): void
+  /** Stops accepting, ends each connection after its answer, and cuts at the deadline what is still open then. */
+  drain(deadlineMs: number): Promise<void>
+  /** Cuts everything now. */
+  stop(): Promise<void>
+  stats(): TrafficStats
+}
+
+/** Builds the data plane of one worker. It opens no port by itself; `stop` must be called once. */
+export function createServer(options: ServerOptions): Server {
+  return new Worker(options)
+}
+
+class Worker implements Server, Phases, ConnectionHost, ListenerHost {
+  readonly limits: Limits
+  readonly wheel: Wheel
+  readonly pool: Pool
+  readonly table: () => RouteTable
+  readonly firstByteMs: number
+  draining = false
+  readonly #log: Log
+  readonly #tlsOptions: TlsOptions
+  readonly #accessLog: AccessLog | undefined
+  readonly #tally = new Tally()
+  readonly #connections = new Set<Connection>()
+  readonly #relays = new Set<Relay>()
+  readonly #listeners: Listener[] = []
+  readonly #tlsServers: TlsServer[] = []
+  #emptied: (() => void) | undefined
+
+  constructor(options: ServerOptions) {
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.wheel = new Wheel(this.limits.tickMs)
+    this.pool = new Pool(this.wheel, this.limits)
+    this.table = options.table
+    this.firstByteMs = this.limits.firstByteMs
+    this.#log = options.log
+    this.#tlsOptions = options.tls ?? {}
+    const format = options.accessLog ?? 'off'
+    this.#accessLog = format === 'off' ? undefined : new AccessLog(format, options.accessLogFd ?? 1)
+  }
+
+  async listenHttp(port: number, host: string, options: ListenOptions = {}): Promise<number> {
+    return this.#opened(await listenPlain(port, host, options, this, (socket, peer) => this.#connection(socket, peer, false)))
+  }
+
+  async listenHttps(port: number, host: string, options: ListenOptions = {}): Promise<number> {
+    const listener = await listenTls(port, host, options, this.#tlsOptions, this, (socket, peer) => this.#connection(socket, peer, true))
+    this.#tlsServers.push(listener.tls)
+    return this.#opened(listener)
+  }
+
+  async listenGit(port: number, host: string, options: ListenOptions = {}): Promise<number> {
+    return this.#opened(await listenPlain(port, host, options, this, (socket, peer) => this.#relay(socket, peer)))
+  }
+
+  renewTls(options: TlsOptions): void {
+    for (const server of this.#tlsServers) server.setSecureContext({ ...this.#tlsOptions, ...options })
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.draining = true
+    for (const listener of this.#listeners) listener.stop()
+    for (const connection of this.#connections) connection.drain()
+    if (this.#connections.size + this.#relays.size > 0) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, deadlineMs)
+        this.#emptied = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    await this.stop()
+  }
+
+  async stop(): Promise<void> {
+    for (const listener of this.#listeners.splice(0)) listener.stop()
+    for (const connection of this.#connections) connection.destroy()
+    for (const relay of this.#relays) relay.destroy('reset')
+    this.pool.clear()
+    this.wheel.stop()
+    await this.#accessLog?.stop()
+  }
+
+  stats(): TrafficStats {
+    const { stats } = this.#tally
+    stats.connectionsOpen = this.#connections.size
+    stats.gitConnectionsOpen = this.#relays.size
+    stats.upstreamConnectionsIdle = this.pool.size.idle
+    stats.accessLinesDropped = this.#accessLog?.dropped ?? 0
+    return stats
+  }
+
+  // For connections and exchanges
+
+  settings(): ReturnType<ListenerHost['settings']> {
+    return this.table().settings
+  }
+
+  serve(head: RequestHead, body: string, downstream: Downstream): RequestSink | undefined {
+    return handle(head, body, downstream, this)
+  }
+
+  record(exchange: Exchange): void {
+    if (exchange.recorded) return
+    exchange.recorded = true
+    this.#tally.count(exchange)
+    this.#accessLog?.add(exchange)
+  }
+
+  refused(code?: ErrorCode): void {
+    if (code === undefined) this.#tally.stats.connectionsRefused++
+    else this.#tally.fault(code)
+  }
+
+  admit(): boolean {
+    return !this.draining && this.#connections.size + this.#relays.size < this.limits.connectionsMax
+  }
+
+  failed(error: unknown): void {
+    this.#log.error('connection failed by a fault of the router', { error })
+  }
+
+  crashed(error: unknown): void {
+    this.#log.error('exchange failed by a fault of the router', { error })
+  }
+
+  closed(connection: Connection): void {
+    this.#connections.delete(connection)
+    this.#noteEmpty()
+  }
+
+  #opened(listener: Listener): number {
+    this.#listeners.push(listener)
+    return listener.port
+  }
+
+  #connection(socket: Socket, peer: Peer, secure: boolean): Receiver {
+    const connection = new Connection(socket, new Client(peer.address, peer.port, secure, peer.proxied), this)
+    this.#tally.stats.connectionsAccepted++
+    this.#connections.add(connection)
+    return connection
+  }
+
+  #relay(socket: Socket, peer: Peer): Receiver {
+    const route = this.table().git
+    const endpoint = route === undefined ? undefined : choose(route.endpoints, this.pool)
+    if (route === undefined || endpoint === undefined) {
+      this.#log.warn('git connection refused: no builder', { client: peer.address })
+      socket.destroy()
+      return { received: () => {} }
+    }
+    const home = this.pool.state(endpoint)
+    home.active++
+    const relay = new Relay(socket, endpoint, this.wheel, route.policy, (end, ended) => {
+      home.active--
+      this.#relays.delete(ended)
+      if (end === 'refused' || end === 'timeout') {
+        this.pool.failed(home)
+        this.#log.warn('git connection failed', { client: peer.address, endpoint: endpoint.key, end })
+      }
+      this.#noteEmpty()
+    })
+    this.#tally.stats.gitConnectionsAccepted++
+    this.#relays.add(relay)
+    return relay
+  }
+
+  #noteEmpty(): void {
+    if (this.#connections.size + this.#relays.size === 0) this.#emptied?.()
+  }
+}
