@@ -1,0 +1,48 @@
+import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
+import {
+  duration,
+  type Environment,
+  integer,
+  list,
+  oneOf,
+  optional,
+  port,
+  readEnv,
+  SettingsError,
+  secret,
+  text,
+} from '../kernel/settings.ts'
+
+/** The settings of the control plane. */
+export type ControlPlaneConfig = ReturnType<typeof controlPlaneConfig>
+
+/** Reads the control plane's settings. @throws {SettingsError} naming every fault */
+export function controlPlaneConfig(env: Environment) {
+  const config = readEnv(env, {
+    port: port('CONTROLLER_PORT', '8000'),
+    host: text('CONTROLLER_BIND', '0.0.0.0'),
+    adminPort: port('CONTROLLER_ADMIN_PORT', '8001'),
+    namespace: text('POD_NAMESPACE', PLATFORM_NAMESPACE),
+    platformDomain: text('CONTROLLER_PLATFORM_DOMAIN', 'localhost'),
+    /** Where the world reaches the router, for the addresses of apps that are shown to people. */
+    publicHttpPort: port('CONTROLLER_PUBLIC_HTTP_PORT', '80'),
+    publicHttpsPort: port('CONTROLLER_PUBLIC_HTTPS_PORT', '443'),
+    /** The secret that builder and control plane share; without it every hook is refused. */
+    builderKey: secret('CONTROLLER_BUILDER_KEY'),
+    loggerUrl: text('CONTROLLER_LOGGER_URL', 'http://drycc-logger'),
+    registration: oneOf('CONTROLLER_REGISTRATION', ['enabled', 'disabled', 'admin_only'], 'admin_only'),
+    reservedNames: list('CONTROLLER_RESERVED_NAMES'),
+    /** How long one batch of new pods may take. */
+    deployTimeoutMs: duration('CONTROLLER_DEPLOY_TIMEOUT', '120s'),
+    runTimeoutMs: duration('CONTROLLER_RUN_TIMEOUT', '20m'),
+    destroyTimeoutMs: duration('CONTROLLER_DESTROY_TIMEOUT', '2m'),
+    /** Wrong passwords for one name from one address within a minute. */
+    loginFailureCountMax: integer('CONTROLLER_LOGIN_FAILURES', '10', { min: 1 }),
+    /** URLs that are told of each release. */
+    deployHookUrls: list('CONTROLLER_DEPLOY_HOOK_URLS'),
+    deployHookSecret: optional('CONTROLLER_DEPLOY_HOOK_SECRET'),
+  })
+  if (!URL.canParse(config.loggerUrl))
+    throw new SettingsError([`CONTROLLER_LOGGER_URL: Cannot read URL "${config.loggerUrl}": write it as http://host:port`])
+  return config
+}

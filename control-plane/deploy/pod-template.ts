@@ -1,0 +1,110 @@
+import type { Container, EnvVar, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1'
+import { HERITAGE, LABELS } from '../../kernel/contract.ts'
+import { type Probe, ROUTABLE_TYPE } from '../domain/healthcheck.ts'
+import { resourcesOf } from '../domain/limits.ts'
+import type { Release } from '../domain/release.ts'
+import { environmentName, environmentOf, portOf } from './environment.ts'
+
+/** The Secret with the credentials of the app's own registry. */
+export const PULL_SECRET = 'private-registry'
+
+const GRACE_SECONDS = 30
+
+/**
+ * The pods of one process type.
+ *
+ * @param isRouted whether the type takes the app's traffic: it must listen before it counts as ready
+ */
+export function podTemplate(release: Release, type: string, isRouted: boolean): PodTemplateSpec {
+  return {
+    metadata: {
+      labels: {
+        [LABELS.app]: release.app,
+        [LABELS.type]: type,
+        [LABELS.version]: `v${release.version}`,
+        [LABELS.heritage]: HERITAGE,
+      },
+    },
+    spec: {
+      ...podSpec(release, type, commandOf(release, type), probesOf(release, type, isRouted)),
+      restartPolicy: 'Always',
+      terminationGracePeriodSeconds: graceOf(release),
+    },
+  }
+}
+
+/** The one-off pod of a command that a user wants run with the app's environment, limits and tags. */
+export function runPodSpec(release: Release, command: string): PodSpec {
+  return {
+    ...podSpec(release, 'run', ['/bin/bash', '-c', command], {}),
+    restartPolicy: 'Never',
+    terminationGracePeriodSeconds: graceOf(release),
+  }
+}
+
+function podSpec(release: Release, type: string, command: readonly string[] | undefined, probes: Partial<Container>): PodSpec {
+  const { app, build, config } = release
+  const { IMAGE_PULL_POLICY: pullPolicy } = config.values
+  const resources = resourcesOf(config.memory[type], config.cpu[type])
+  const container: Container = {
+    name: `${app}-${type}`,
+    image: build?.image ?? '',
+    ...(command ? { command: [...command] } : {}),
+    env: environment(release),
+    ...(type === 'run' ? {} : { ports: [{ name: 'http', containerPort: portOf(release), protocol: 'TCP' }] }),
+    ...(pullPolicy ? { imagePullPolicy: pullPolicy as 'Always' } : {}),
+    ...(Object.keys(resources).length > 0 ? { resources } : {}),
+    ...probes,
+  }
+  return {
+    containers: [container],
+    // An app has no business with the API server of the cluster it runs in.
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(Object.keys(config.tags).length > 0 ? { nodeSelector: { ...config.tags } } : {}),
+    ...(Object.keys(config.registry).length > 0 ? { imagePullSecrets: [{ name: PULL_SECRET }] } : {}),
+  }
+}
+
+/** The procfile's line goes to the shell as one argument; a type without a line runs what the image runs by default. */
+function commandOf(release: Release, type: string): readonly string[] | undefined {
+  const procfile = release.build?.procfile ?? {}
+  const line = Object.hasOwn(procfile, type) ? procfile[type] : undefined
+  return line === undefined ? undefined : ['/bin/bash', '-c', line]
+}
+
+/** PORT is no secret and stands in the clear, so that the kubelet sees which variable names the declared port. */
+function environment(release: Release): EnvVar[] {
+  const secret = environmentName(release.app, release.version)
+  return Object.entries(environmentOf(release))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => (name === 'PORT' ? { name, value } : { name, valueFrom: { secretKeyRef: { name: secret, key: name } } }))
+}
+
+function probesOf(release: Release, type: string, isRouted: boolean): Partial<Container> {
+  const { healthcheck } = release.config
+  const isRoutable = type === 'web' || type === 'cmd'
+  const own = (Object.hasOwn(healthcheck, type) ? healthcheck[type] : undefined) ?? (isRoutable ? healthcheck[ROUTABLE_TYPE] : undefined)
+  const readiness = own?.readinessProbe ?? (isRouted ? listens(release) : undefined)
+  return {
+    ...(own?.livenessProbe ? { livenessProbe: own.livenessProbe as Container['livenessProbe'] & object } : {}),
+    ...(readiness ? { readinessProbe: readiness as Container['readinessProbe'] & object } : {}),
+  }
+}
+
+/** Ready when it listens. Asked each second from the start, so that a rollout waits no longer than the app does. */
+function listens(release: Release): Probe {
+  return {
+    tcpSocket: { port: portOf(release) },
+    initialDelaySeconds: 0,
+    timeoutSeconds: 5,
+    periodSeconds: 1,
+    successThreshold: 1,
+    failureThreshold: 3,
+  }
+}
+
+function graceOf(release: Release): number {
+  const text = release.config.values['KUBERNETES_POD_TERMINATION_GRACE_PERIOD_SECONDS'] ?? ''
+  return /^\d{1,5}$/.test(text) ? Number(text) : GRACE_SECONDS
+}

@@ -1,0 +1,161 @@
+import { httpClient } from '../kernel/http.ts'
+import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
+import { startReconciler } from '../kernel/kubernetes/reconciler.ts'
+import { type Running, Stack } from '../kernel/lifecycle.ts'
+import type { Log } from '../kernel/log.ts'
+import { createMetrics, type Metrics } from '../kernel/metrics.ts'
+import { appRoutes } from './api/app-routes.ts'
+import { authRoutes } from './api/auth-routes.ts'
+import { Authentication } from './api/authentication.ts'
+import { certificateRoutes } from './api/certificate-routes.ts'
+import { domainRoutes } from './api/domain-routes.ts'
+import { healthRoutes } from './api/health-routes.ts'
+import { hookRoutes } from './api/hook-routes.ts'
+import { keyRoutes } from './api/key-routes.ts'
+import { logRoutes } from './api/log-routes.ts'
+import { permsRoutes } from './api/perms-routes.ts'
+import { processRoutes } from './api/process-routes.ts'
+import { Releasing, releaseRoutes } from './api/release-routes.ts'
+import { Routes } from './api/routes.ts'
+import { settingsRoutes } from './api/settings-routes.ts'
+import { Throttle } from './api/throttle.ts'
+import { userRoutes } from './api/user-routes.ts'
+import type { ControlPlaneConfig } from './config.ts'
+import { Cluster } from './deploy/cluster.ts'
+import { completeApp, createApp } from './deploy/create-app.ts'
+import { Deployer } from './deploy/deployer.ts'
+import { destroyApp } from './deploy/destroy.ts'
+import { lastLines } from './deploy/last-lines.ts'
+import { restartProcesses } from './deploy/restart.ts'
+import { runCommand } from './deploy/run-pod.ts'
+import { Workloads } from './deploy/workloads.ts'
+import { controlPlaneMetrics } from './metrics.ts'
+import { PlatformLog } from './platform-log.ts'
+import { openRecords } from './records.ts'
+import { buildServer } from './server.ts'
+
+export interface ControlPlaneOptions {
+  readonly api: KubernetesApi
+  readonly config: ControlPlaneConfig
+  readonly log: Log
+  /** Where to count; a registry of its own by default. */
+  readonly metrics?: Metrics
+}
+
+export interface RunningControlPlane extends Running {
+  /** The port of the API. */
+  readonly port: number
+  /** Why it may not be given work; empty when it may. */
+  ready(): readonly string[]
+}
+
+const LOG_RECHECK_MS = 60_000
+// While Kubernetes has not been heard of for longer, what is shown may be stale and no change would be made.
+const SILENCE_MAX_MS = 120_000
+
+/**
+ * Starts the control plane: its records, its view of what runs, and its API. Returns when requests are answered; every app is then
+ * reconciled in the background, so that whatever an earlier process left half done is finished.
+ */
+export async function startControlPlane({ api, config, log, metrics: registry }: ControlPlaneOptions): Promise<RunningControlPlane> {
+  const stack = new Stack(log)
+  try {
+    const metrics = controlPlaneMetrics(registry ?? createMetrics('control-plane'))
+    const logger = httpClient({ baseUrl: config.loggerUrl, connectTimeoutMs: 2_000 })
+    stack.add('logger client', { stop: () => logger.close() })
+    const platformLog = stack.add('platform log', new PlatformLog(logger, log))
+    const records = stack.add('records', await openRecords(api, { ...config, log }))
+    const workloads = stack.add('workloads', new Workloads(api, log))
+    await workloads.synced
+
+    const cluster = new Cluster(api)
+    const { deployTimeoutMs: batchTimeoutMs } = config
+    const deployer = new Deployer({
+      records,
+      cluster,
+      workloads,
+      platformLog,
+      log,
+      batchTimeoutMs,
+      lastLines: (app, pod) => lastLines(api, app, pod),
+      onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
+    })
+    const stopping = new AbortController()
+    const syncRouting = (app: string) => deployer.syncRouting(app, undefined)
+    const destroy = (id: string) =>
+      destroyApp(id, { records, cluster, workloads, platformLog, locks: deployer.locks, log, timeoutMs: config.destroyTimeoutMs })
+
+    const server = buildServer({ log, metrics })
+    const routes = new Routes(server, records, config.builderKey)
+    const authentication = new Authentication(records, new Throttle(config.loginFailureCountMax))
+    const releasing = new Releasing({ records, deployer, cluster, platformLog })
+    const ready = () =>
+      records.ageMs() > SILENCE_MAX_MS ? [`Kubernetes has not been heard of for ${Math.round(records.ageMs() / 1000)} s`] : []
+
+    healthRoutes(server, ready)
+    authRoutes(routes, { records, authentication, registration: config.registration })
+    userRoutes(routes, records)
+    keyRoutes(routes, records)
+    appRoutes(routes, {
+      records,
+      platformLog,
+      reservedNames: config.reservedNames,
+      createApp: (id, owner) => createApp(id, owner, { records, cluster, platformLog, syncRouting }),
+      destroyApp: destroy,
+    })
+    releaseRoutes(routes, releasing, records)
+    processRoutes(routes, {
+      records,
+      deployer,
+      workloads,
+      platformLog,
+      restart: (app, release, scope) =>
+        restartProcesses(app, release, scope, { cluster, workloads, batchTimeoutMs, signal: stopping.signal }),
+      run: (release, command, onStart) =>
+        runCommand(release, command, { api, cluster, workloads, signal: stopping.signal, timeoutMs: config.runTimeoutMs, onStart }),
+    })
+    domainRoutes(routes, { records, deployer, platformLog, platformDomain: config.platformDomain, reservedNames: config.reservedNames })
+    certificateRoutes(routes, { records, deployer })
+    settingsRoutes(routes, { records, deployer, platformLog })
+    permsRoutes(routes, { records, platformLog })
+    logRoutes(routes, { records, logger, log, recheckMs: LOG_RECHECK_MS })
+    hookRoutes(routes, { records, authentication, releasing, urlsOf: app => urlsOf(app) })
+
+    const reconciler = stack.add(
+      'reconciler',
+      startReconciler({
+        name: 'apps',
+        log,
+        async reconcile(id) {
+          const app = records.apps.get(id)
+          if (!app) return
+          if (app.deleting) return destroy(id)
+          await completeApp(app, { records, cluster, syncRouting })
+          await deployer.reconcile(id)
+        },
+      }),
+    )
+    stack.add('deployer', deployer)
+    stack.add('commands', { stop: () => stopping.abort() })
+    const address = await server.listen({ port: config.port, host: config.host })
+    stack.add('server', { stop: () => server.close() })
+    for (const { id } of records.apps.list()) reconciler.enqueue(id)
+
+    const port = Number(new URL(address).port)
+    return { port, ports: { http: port }, ready, stop: () => stack.stop() }
+
+    function urlsOf(id: string): string[] {
+      const domains = records.domains.list(id).filter(({ domain }) => !domain.startsWith('*'))
+      const isEnforced = records.apps.get(id)?.tls.https_enforced === true
+      return domains.map(({ domain }) => {
+        const url = new URL(`http://${domain.includes('.') ? domain : `${domain}.${config.platformDomain}`}`)
+        if (isEnforced) url.protocol = 'https:'
+        url.port = String(isEnforced ? config.publicHttpsPort : config.publicHttpPort)
+        return url.href
+      })
+    }
+  } catch (error) {
+    await stack.stop()
+    throw error
+  }
+}
