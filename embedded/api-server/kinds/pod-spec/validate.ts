@@ -1,0 +1,98 @@
+import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../field-error.ts'
+import type { Json } from '../../schema/decode.ts'
+import { labelFaults, labelValueFaults, qualifiedNameFaults, subdomainFaults } from '../names.ts'
+import { validateContainer } from './containers.ts'
+
+const RESTART_POLICIES = ['Always', 'OnFailure', 'Never']
+const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']
+const SECONDS_MAX = 2_147_483_647
+
+/** What the real server checks of a pod spec, in its order (`ValidatePodSpec`), as far as this platform's pods go. */
+export function validatePodSpec(spec: Json, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const volumes = validateVolumes(list(spec['volumes']), `${path}.volumes`, errors)
+  const containers = list(spec['containers'])
+  if (containers.length === 0) errors.push(required(`${path}.containers`))
+  const names = new Set<string>()
+  for (const [field, group] of [
+    ['containers', containers],
+    ['initContainers', list(spec['initContainers'])],
+  ] as const) {
+    for (const [index, container] of group.entries()) {
+      const place = `${path}.${field}[${index}]`
+      errors.push(...validateContainer(container, place, volumes, field === 'initContainers' && container['restartPolicy'] !== 'Always'))
+      const name = String(container['name'] ?? '')
+      if (names.has(name)) errors.push(duplicate(`${place}.name`, name))
+      names.add(name)
+    }
+  }
+  const restart = spec['restartPolicy']
+  if (!RESTART_POLICIES.includes(String(restart))) errors.push(notSupported(`${path}.restartPolicy`, restart, RESTART_POLICIES))
+  const dns = spec['dnsPolicy']
+  if (!DNS_POLICIES.includes(String(dns))) errors.push(notSupported(`${path}.dnsPolicy`, dns, DNS_POLICIES))
+  errors.push(...validateLabels(spec['nodeSelector'], `${path}.nodeSelector`))
+  errors.push(...names253(spec, path, ['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName']))
+  const deadline = spec['activeDeadlineSeconds'] as number | undefined
+  if (deadline !== undefined && (deadline < 1 || deadline > SECONDS_MAX)) {
+    errors.push(invalidValue(`${path}.activeDeadlineSeconds`, deadline, `must be between 1 and ${SECONDS_MAX}, inclusive`))
+  }
+  for (const field of ['hostname', 'subdomain']) {
+    const name = spec[field] as string | undefined
+    if (name) errors.push(...labelFaults(name).map(fault => invalidValue(`${path}.${field}`, name, fault)))
+  }
+  return errors
+}
+
+/** What is checked of the template of a Deployment, ReplicaSet or Job. */
+export function validateTemplate(template: Json, path: string): FieldError[] {
+  const metadata = (template['metadata'] ?? {}) as Json
+  const errors = validateLabels(metadata['labels'], `${path}.labels`)
+  for (const key of Object.keys((metadata['annotations'] ?? {}) as object)) {
+    errors.push(...qualifiedNameFaults(key.toLowerCase()).map(fault => invalidValue(`${path}.annotations`, key, fault)))
+  }
+  const spec = (template['spec'] ?? {}) as Json
+  errors.push(...validatePodSpec(spec, `${path}.spec`))
+  if (list(spec['ephemeralContainers']).length > 0) {
+    errors.push(forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
+  }
+  return errors
+}
+
+/** Faults of a label map. */
+export function validateLabels(labels: unknown, path: string): FieldError[] {
+  return Object.entries((labels ?? {}) as Record<string, string>).flatMap(([key, value]) => [
+    ...qualifiedNameFaults(key).map(fault => invalidValue(path, key, fault)),
+    ...labelValueFaults(value).map(fault => invalidValue(path, value, fault)),
+  ])
+}
+
+function validateVolumes(volumes: readonly Json[], path: string, errors: FieldError[]): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const [index, volume] of volumes.entries()) {
+    const place = `${path}[${index}]`
+    const name = String(volume['name'] ?? '')
+    const sources = Object.keys(volume).filter(key => key !== 'name')
+    if (sources.length === 0) errors.push(required(place, 'must specify a volume type'))
+    for (const source of sources.slice(1)) errors.push(forbiddenField(`${place}.${source}`, 'may not specify more than 1 volume type'))
+    if (!name) errors.push(required(`${place}.name`))
+    else errors.push(...labelFaults(name).map(fault => invalidValue(`${place}.name`, name, fault)))
+    if (names.has(name)) errors.push(duplicate(`${place}.name`, name))
+    names.add(name)
+    const { secret, configMap, hostPath } = volume as { secret?: Json; configMap?: Json; hostPath?: Json }
+    if (secret && !secret['secretName']) errors.push(required(`${place}.secret.secretName`))
+    if (configMap && !configMap['name']) errors.push(required(`${place}.configMap.name`))
+    if (hostPath && !hostPath['path']) errors.push(required(`${place}.hostPath.path`))
+  }
+  return names
+}
+
+function names253(spec: Json, path: string, fields: readonly string[]): FieldError[] {
+  return fields.flatMap(field => {
+    const name = spec[field] as string | undefined
+    return name ? subdomainFaults(name).map(fault => invalidValue(`${path}.${field}`, name, fault)) : []
+  })
+}
+
+function list(value: unknown): Json[] {
+  return Array.isArray(value) ? (value as Json[]) : []
+}

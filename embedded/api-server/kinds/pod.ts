@@ -1,0 +1,126 @@
+import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
+import { type FieldError, invalidValue } from '../field-error.ts'
+import type { Json } from '../schema/decode.ts'
+import { AGE, column, NAME, wideColumn } from './columns.ts'
+import type { Draft, Kind } from './kind.ts'
+import { labelFaults, subdomainFaults } from './names.ts'
+import { podCells } from './pod-cells.ts'
+import { defaultPodSpec } from './pod-spec/defaults.ts'
+import { qualityOfService } from './pod-spec/quality-of-service.ts'
+import { validatePodUpdate } from './pod-spec/update.ts'
+import { validatePodSpec } from './pod-spec/validate.ts'
+
+export const pod: Kind = {
+  ...RESOURCES.pods,
+  singular: 'pod',
+  shortNames: ['po'],
+  categories: ['all'],
+  type: 'io.k8s.api.core.v1.Pod',
+  status: true,
+  scale: false,
+  deleteCollection: true,
+  generation: 'spec',
+  nameFaults: subdomainFaults,
+  defaults,
+  prepareCreate(object) {
+    admit(object)
+    object.status = { phase: 'Pending', qosClass: qualityOfService(object.spec ?? {}) }
+  },
+  prepareUpdate(next, previous) {
+    next.status = previous.status ?? {}
+  },
+  prepareStatus(next, previous) {
+    if (previous.spec) next.spec = previous.spec
+    if (previous.metadata.ownerReferences) next.metadata.ownerReferences = previous.metadata.ownerReferences
+    else delete next.metadata.ownerReferences
+    const status = (next.status ??= {})
+    status['qosClass'] ||= previous.status?.['qosClass']
+    syncIps(status)
+  },
+  validate,
+  validateUpdate: validatePodUpdate,
+  selectableFields: object => ({
+    'spec.nodeName': String(object.spec?.['nodeName'] ?? ''),
+    'spec.restartPolicy': String(object.spec?.['restartPolicy'] ?? ''),
+    'spec.schedulerName': String(object.spec?.['schedulerName'] ?? ''),
+    'spec.serviceAccountName': String(object.spec?.['serviceAccountName'] ?? ''),
+    'spec.hostNetwork': String(object.spec?.['hostNetwork'] ?? false),
+    'status.phase': String(object.status?.['phase'] ?? ''),
+    'status.podIP': String(object.status?.['podIP'] ?? ''),
+    'status.nominatedNodeName': String(object.status?.['nominatedNodeName'] ?? ''),
+  }),
+  warnings(object) {
+    const faults = object.metadata.name ? labelFaults(object.metadata.name) : []
+    const text = "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
+    return faults.length > 0 ? [`${text}: [${faults.join(' ')}]`] : []
+  },
+  columns: [
+    NAME,
+    column('Ready', 'The aggregate readiness state of this pod for accepting traffic.'),
+    column('Status', 'The aggregate status of the containers in this pod.'),
+    column(
+      'Restarts',
+      'The number of times the containers in this pod have been restarted and when the last container in this pod has restarted.',
+    ),
+    AGE,
+    wideColumn('IP', 'Its address.'),
+    wideColumn('Node', 'Where it runs.'),
+    wideColumn('Nominated Node', 'Where it may run once others have gone.'),
+    wideColumn('Readiness Gates', 'How many of its further conditions hold.'),
+  ],
+  cells: podCells,
+  rowConditions(object) {
+    const phase = object.status?.['phase']
+    if (phase === 'Succeeded')
+      return [{ type: 'Completed', status: 'True', reason: 'Succeeded', message: 'The pod has completed successfully.' }]
+    if (phase === 'Failed') return [{ type: 'Completed', status: 'True', reason: 'Failed', message: 'The pod failed.' }]
+    return []
+  },
+}
+
+function defaults(object: Draft): void {
+  const spec = (object.spec ??= {})
+  defaultPodSpec(spec)
+  if (Number(spec['terminationGracePeriodSeconds']) < 0) spec['terminationGracePeriodSeconds'] = 1
+  for (const container of [...list(spec['containers']), ...list(spec['initContainers'])]) {
+    const resources = container['resources'] as Json | undefined
+    if (!resources?.['limits']) continue
+    resources['requests'] = { ...(resources['limits'] as object), ...(resources['requests'] as object | undefined) }
+  }
+  spec['enableServiceLinks'] ??= true
+  if (object.status) syncIps(object.status)
+}
+
+const UNREACHABLE_SECONDS = 300
+
+/** What the admission plug-ins that are on by default add: priority, and tolerations for a node that is away. */
+function admit(object: Draft): void {
+  const spec = object.spec ?? {}
+  spec['priority'] ??= 0
+  spec['preemptionPolicy'] ??= 'PreemptLowerPriority'
+  const tolerations = list(spec['tolerations'])
+  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+    const known = tolerations.some(each => (each['key'] === key || !each['key']) && (!each['effect'] || each['effect'] === 'NoExecute'))
+    if (!known) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: UNREACHABLE_SECONDS })
+  }
+  spec['tolerations'] = tolerations
+}
+
+/** `podIP` and `podIPs[0]` are one. */
+function syncIps(status: Json): void {
+  const ips = list(status['podIPs'])
+  if (status['podIP'] && ips[0]?.['ip'] !== status['podIP']) status['podIPs'] = [{ ip: status['podIP'] }]
+  else if (!status['podIP'] && ips[0]) status['podIP'] = ips[0]['ip']
+}
+
+function validate(object: Draft): FieldError[] {
+  const spec = object.spec ?? {}
+  const errors = validatePodSpec(spec, 'spec')
+  const grace = Number(spec['terminationGracePeriodSeconds'])
+  if (grace < 0) errors.push(invalidValue('spec.terminationGracePeriodSeconds', grace, 'must be greater than or equal to 0'))
+  return errors
+}
+
+function list(value: unknown): Json[] {
+  return Array.isArray(value) ? (value as Json[]) : []
+}

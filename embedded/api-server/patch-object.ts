@@ -1,0 +1,106 @@
+import type { ObjectStore, Revision } from '../store/object-store.ts'
+import type { Target } from './http-request.ts'
+import type { Draft, Kind } from './kinds/kind.ts'
+import { parseJson } from './parse-body.ts'
+import { JsonPatchError, jsonPatch, OPERATIONS_MAX, type Operation } from './patch/json.ts'
+import { mergePatch } from './patch/merge.ts'
+import { StrategicPatchError, strategicPatch } from './patch/strategic.ts'
+import { decodeOrRefuse, type FieldValidation, type Parsed, strictFaults } from './read-object.ts'
+import type { Json } from './schema/decode.ts'
+import { ApiError, badRequest, invalid, notImplemented } from './status.ts'
+import { readStored, updateObject, type WriteOptions } from './write.ts'
+
+export interface PatchRequest {
+  readonly contentType: string
+  readonly body: string
+  /** Of server-side apply only; `undefined` when the query has none. */
+  readonly force: boolean | undefined
+  readonly fieldManager: string
+  readonly validation: FieldValidation
+  readonly options: WriteOptions
+}
+
+const TYPES = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+]
+
+/**
+ * Applies a patch of any kind to a stored object.
+ *
+ * @throws {ApiError} 400, 404, 409, 415 or 422
+ */
+export async function patchObject(store: ObjectStore, target: Target, request: PatchRequest): Promise<{ object: Draft; isNew: boolean }> {
+  const type = request.contentType.split(';')[0]!.trim().toLowerCase()
+  if (!TYPES.includes(type)) {
+    throw new ApiError(
+      415,
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: ${TYPES.join(', ')}`,
+    )
+  }
+  if (type === 'application/apply-patch+yaml') throw notImplemented('server-side apply')
+  if (request.force !== undefined) {
+    throw invalid({ kind: 'PatchOptions', group: 'meta.k8s.io' }, '', [
+      { reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch', field: 'force' },
+    ])
+  }
+  const parsed = parseJson(request.body)
+  const { kind, namespace, name, subresource } = target
+  const revision = readStored(store, kind, namespace, name)
+  const patched = applyPatch(kind, type, revision, parsed)
+  const next = decodePatched(kind, patched, parsed.duplicates, type, request)
+  const object = updateObject(store, kind, revision, next, subresource === 'status' ? 'status' : 'main', request.options)
+  return { object, isNew: false }
+}
+
+function applyPatch(kind: Kind, type: string, revision: Revision, { value }: Parsed): Json {
+  const current = revision.object as unknown as Json
+  try {
+    if (type === 'application/json-patch+json') {
+      if (!Array.isArray(value))
+        throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch')
+      if (value.length > OPERATIONS_MAX) {
+        const message = `The allowed maximum operations in a JSON patch is ${OPERATIONS_MAX}, got ${value.length}`
+        throw new ApiError(413, 'RequestEntityTooLarge', message)
+      }
+      return jsonPatch(current, value as Operation[]) as Json
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding patch: expected an object')
+    if (type === 'application/merge-patch+json') return mergePatch(current, value) as Json
+    return strategicPatch(kind.type, current, value as Json)
+  } catch (error) {
+    if (error instanceof JsonPatchError) {
+      throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {
+        causes: [{ message: error.message }],
+      })
+    }
+    if (error instanceof StrategicPatchError) throw badRequest(error.message)
+    throw error
+  }
+}
+
+function decodePatched(kind: Kind, patched: Json, duplicates: readonly string[], type: string, request: PatchRequest): Draft {
+  const { name } = patched['metadata'] as { name: string }
+  const decoded = decodeOrRefuse(kind, patched)
+  const faults = strictFaults(decoded, duplicates)
+  if (faults.length > 0 && request.validation === 'Strict') {
+    throw type === 'application/json-patch+json' || type === 'application/merge-patch+json'
+      ? invalid(kind, name, [
+          {
+            reason: 'FieldValueInvalid',
+            message: `Invalid value: ${request.body}: strict decoding error: ${faults.join(', ')}`,
+            field: 'patch',
+          },
+        ])
+      : badRequest(
+          `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${faults.join(', ')}`,
+        )
+  }
+  if (request.validation === 'Warn') faults.forEach(request.options.warn)
+  const draft = decoded.object as Draft
+  kind.defaults?.(draft)
+  return draft
+}
