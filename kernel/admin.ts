@@ -17,7 +17,7 @@ export interface AdminOptions {
   readonly metrics?: Metrics
   /** Why the role is not ready; empty when it is. */
   readonly ready: () => readonly string[]
-  /** Further pages by their path. */
+  /** Further pages by their path; one of these names goes before the page that every role has. */
   readonly routes?: Readonly<Record<string, (url: URL) => AdminReply | Promise<AdminReply>>>
 }
 
@@ -57,14 +57,15 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
   const url = URL.parse(request.url ?? '/', 'http://admin')
   if (!url) return { status: 400, body: 'Bad request\n' }
   const path = url.pathname.replace(/(?<=.)\/$/, '')
+  const page = options.routes?.[path]
+  if (page) return page(url)
   if (path === '/healthz') return { body: 'ok\n' }
   if (path === '/readyz') {
     const reasons = options.ready()
     return reasons.length === 0 ? { body: 'ok\n' } : { status: 503, body: `${reasons.join('\n')}\n` }
   }
   if (path === '/metrics' && options.metrics) return { type: METRICS_TYPE, body: await options.metrics.text() }
-  const page = options.routes?.[path]
-  return page ? page(url) : { status: 404, body: 'Not found\n' }
+  return { status: 404, body: 'Not found\n' }
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: AdminReply): void {

@@ -59,6 +59,8 @@ export interface BuilderOptions {
   readonly namespace: string
   /** Read Secrets with `cert` and `key` too. */
   readonly oldCertificateKeys?: boolean
+  /** That of the table before this builder's first. */
+  readonly version?: number
   readonly now?: () => number
 }
 
@@ -86,16 +88,16 @@ export class TableBuilder {
   readonly #hosts = new Map<string, HostSpec>()
   readonly #faults = new Map<string, readonly Fault[]>()
   #router: RouterAnnotations
-  #settings: SettingsSpec
+  #settings: SettingsSpec | undefined
   #git: RouteSpec | null = null
   #defaultCertificate: string | null = null
-  #version = 0
+  #version: number
 
   constructor(options: BuilderOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
     this.#router = readSettings(undefined, options.family)
-    this.#settings = this.#router.settings
+    this.#version = options.version ?? 0
   }
 
   /** Brings the table up to a snapshot. `changes` may name more than what changed, never less. */
@@ -128,7 +130,7 @@ export class TableBuilder {
     return {
       version: this.#version,
       whole: true,
-      settings: this.#settings,
+      settings: this.#settings ?? this.#router.settings,
       routes: [...this.#routes],
       hosts: [...this.#hosts],
       certificates: usable,
@@ -144,6 +146,21 @@ export class TableBuilder {
 
   get router(): RouterAnnotations {
     return this.#router
+  }
+
+  /** Whether there has been a first build. */
+  get isBuilt(): boolean {
+    return this.#settings !== undefined
+  }
+
+  /** The annotations without effect on the objects of a build. */
+  ignored({ services, router }: Changes): readonly string[] {
+    const names = [...services].flatMap(key => this.#apps.get(key)?.ignored ?? [])
+    return router ? [...this.#router.ignored, ...names] : names
+  }
+
+  get version(): number {
+    return this.#version
   }
 
   get routeCount(): number {
@@ -330,7 +347,7 @@ export class TableBuilder {
     const { settings, defaultServiceKey } = this.#router
     const defaultService = defaultServiceKey === undefined ? settings.defaultService : this.#defaultRoute(defaultServiceKey)
     const next = { ...settings, ...(defaultService && { defaultService }) }
-    if (this.#version > 0 && isDeepStrictEqual(next, this.#settings)) return undefined
+    if (isDeepStrictEqual(next, this.#settings)) return undefined
     this.#settings = next
     return next
   }

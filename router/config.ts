@@ -1,0 +1,38 @@
+import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
+import { duration, type Environment, flag, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
+
+export type RouterConfig = ReturnType<typeof routerConfig>
+
+/** All settings of the router's process; how it routes stands in annotations. @throws {SettingsError} naming every bad value */
+export function routerConfig(env: Environment) {
+  return readEnv(env, {
+    httpPort: port('ROUTER_HTTP_PORT', '8080'),
+    httpsPort: port('ROUTER_HTTPS_PORT', '8443'),
+    gitPort: port('ROUTER_GIT_PORT', '2222'),
+    healthPort: port('ROUTER_HEALTH_PORT', '9090'),
+    adminPort: port('ROUTER_ADMIN_PORT', '9091'),
+    bind: text('ROUTER_BIND', '0.0.0.0'),
+    // How many processes serve. 1: the process that watches serves too, and one kill costs both.
+    workers: parsed('ROUTER_WORKERS', 'auto', parseWorkers),
+    accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),
+    // Whose annotations, objects and certificates count where both families have some.
+    family: oneOf('ROUTER_FAMILY', ['drycc', 'deis'], 'drycc'),
+    // A folder of YAML files instead of a cluster.
+    manifests: optional('ROUTER_MANIFESTS'),
+    // A folder for the last table, so that a start without the API server serves it. It holds no certificate and no key.
+    state: optional('ROUTER_STATE'),
+    // Between "not ready" and the closed listeners: how long balancers may need to notice.
+    drainDelayMs: duration('ROUTER_DRAIN_DELAY', '0s'),
+    drainTimeoutMs: duration('ROUTER_DRAIN_TIMEOUT', '30s'),
+    // Also read Secrets with `cert` and `key`, as Deis wrote them until 2016.
+    oldCertificateKeys: flag('ROUTER_OLD_CERTIFICATE_KEYS', 'false'),
+    namespace: text('POD_NAMESPACE', PLATFORM_NAMESPACE),
+  })
+}
+
+function parseWorkers(value: string): number | 'auto' {
+  if (value === 'auto') return 'auto'
+  const count = /^\d{1,3}$/.test(value) ? Number(value) : 0
+  if (count < 1 || count > 256) throw new RangeError(`Cannot read "${value}": write auto or a number from 1 to 256`)
+  return count
+}

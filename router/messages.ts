@@ -1,0 +1,18 @@
+import type { TrafficStats } from './serve/stats.ts'
+import type { TableDelta } from './table/spec.ts'
+import type { Ports, WorkerOptions } from './worker.ts'
+
+/** From the process that watches to one that serves, in order: `start` first, then any number of the others. */
+export type ToWorker =
+  | { readonly type: 'start'; readonly index: number; readonly options: WorkerOptions; readonly table: TableDelta }
+  | { readonly type: 'table'; readonly delta: TableDelta }
+  | { readonly type: 'stats' }
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+
+/** The answers. `failed` is about the listeners, before the first `listening`; after `drained` the process ends. */
+export type FromWorker =
+  | { readonly type: 'listening'; readonly ports: Ports }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'applied'; readonly version: number }
+  | { readonly type: 'stats'; readonly stats: TrafficStats }
+  | { readonly type: 'drained' }

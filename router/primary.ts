@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { delay } from '../kernel/backoff.ts'
+import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
+import { type Running, Stack } from '../kernel/lifecycle.ts'
+import type { Log } from '../kernel/log.ts'
+import { selfSigned } from '../kernel/x509.ts'
+import { startAdminPorts } from './admin.ts'
+import type { RouterConfig } from './config.ts'
+import { type Fleet, startFleet } from './fleet.ts'
+import { routerMetrics } from './metrics.ts'
+import { type Changes, TableBuilder } from './table/build.ts'
+import { FaultReporter } from './table/faults.ts'
+import { SavedTable } from './table/saved-table.ts'
+import { ClusterWatch } from './table/snapshot.ts'
+import type { TableDelta } from './table/spec.ts'
+
+/** How long a start waits for the API server before it serves the table of the last run. */
+const SAVED_TABLE_AFTER_MS = 3000
+
+/**
+ * The router as a whole: it watches the cluster, builds the table and hands each change to the workers.
+ *
+ * It listens when there is a first table: of the cluster as a whole, or, where the API server does not answer and one was kept, that of the
+ * last run. From then on it serves whatever becomes of the API server.
+ *
+ * @param signal gives up a start that still waits for a table
+ * @throws {Error} when a port cannot be had
+ */
+export async function startRouter(config: RouterConfig, api: KubernetesApi, log: Log, signal: AbortSignal): Promise<Running> {
+  const stack = new Stack(log)
+  let fleet: Fleet | undefined
+  let isDraining = false
+  try {
+    const saved = config.state ? stack.add('saved table', new SavedTable(config.state, log)) : undefined
+    const lastTable = await saved?.read()
+    const family = config.family === 'drycc' ? 'router.drycc.cc/' : 'router.deis.io/'
+    const { namespace, oldCertificateKeys } = config
+    const builder = new TableBuilder({ family, namespace, oldCertificateKeys, version: lastTable?.version ?? 0 })
+
+    const update = (changes: Changes): TableDelta | undefined => {
+      const { delta, faults } = builder.build(watch, changes)
+      for (const [service, list] of faults) reporter.report(service, list)
+      reporter.reportIgnored(builder.ignored(changes))
+      if (delta) saved?.save(() => builder.whole())
+      return delta
+    }
+    const onChanges = (changes: Changes) => {
+      const delta = update(changes)
+      if (delta) fleet?.apply(delta)
+      void watch.want(builder.wantedSecrets())
+    }
+    const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
+    const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))
+
+    const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000 })
+    const ready = () => {
+      if (isDraining) return ['draining']
+      if (!fleet) return ['waiting for the first complete reading of the cluster']
+      return fleet.serving > 0 ? [] : ['no worker serves']
+    }
+    const admin = stack.add('admin ports', await startAdminPorts({ ...config, log, metrics, builder, ready }))
+
+    const read = firstTable(watch, builder, update)
+    const table = await chooseFirst(read, lastTable, log, signal)
+    const started = await startFleet({
+      listen: { bind: config.bind, httpPort: config.httpPort, httpsPort: config.httpsPort, gitPort: config.gitPort, reusePort: false },
+      workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
+      tls: { ticketKeys: randomBytes(48), selfSigned: selfSigned({ names: ['router.invalid'], days: 3650 }) },
+      accessLog: config.accessLog,
+      log,
+      whole: () => (builder.isBuilt ? builder.whole() : table),
+    })
+    stack.add('workers', started)
+    fleet = started
+    // What the cluster said while the workers came up; all of it where they began with the table of the last run.
+    void read.then(() => {
+      if (table === lastTable || builder.version !== table.version) started.apply(builder.whole())
+    })
+
+    return {
+      ports: { ...started.ports, health: admin.health, admin: admin.admin },
+      async stop() {
+        isDraining = true
+        await delay(config.drainDelayMs)
+        await started.drain(config.drainTimeoutMs)
+        await stack.stop()
+      },
+    }
+  } catch (error) {
+    await stack.stop()
+    throw error
+  }
+}
+
+/** The table of the cluster as a whole, certificates included. */
+async function firstTable(watch: ClusterWatch, builder: TableBuilder, update: (changes: Changes) => unknown): Promise<TableDelta> {
+  await watch.synced
+  update(watch.takeChanges())
+  await watch.want(builder.wantedSecrets())
+  update(watch.takeChanges())
+  return builder.whole()
+}
+
+async function chooseFirst(read: Promise<TableDelta>, last: TableDelta | undefined, log: Log, signal: AbortSignal): Promise<TableDelta> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('Stopped before the first table')), { once: true })
+  })
+  if (!last) return Promise.race([read, aborted])
+  const late = new AbortController()
+  const first = await Promise.race([read, aborted, delay(SAVED_TABLE_AFTER_MS, late.signal)])
+  late.abort()
+  if (first) return first
+  log.warn('API server does not answer, serving the table of the last run', { tableVersion: last.version, routes: last.routes.length })
+  return last
+}

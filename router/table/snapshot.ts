@@ -1,0 +1,213 @@
+import type { Deployment } from 'kubernetes-types/apps/v1'
+import type { Secret, Service } from 'kubernetes-types/core/v1'
+import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
+import { ROUTER_PREFIXES } from '../../kernel/contract.ts'
+import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
+import { Informer } from '../../kernel/kubernetes/informer.ts'
+import { keyOf, RESOURCES, type Stored, splitKey } from '../../kernel/kubernetes/objects.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Family } from './annotations.ts'
+import type { Changes, Snapshot } from './build.ts'
+import { Gather } from './gather.ts'
+
+export interface WatchOptions {
+  readonly family: Family
+  /** The router's own. */
+  readonly namespace: string
+  readonly log: Log
+  /** Called with what changed, after the first whole reading too; bursts are gathered. */
+  readonly onChanges: (changes: Changes) => void
+}
+
+/** Secrets that are no `kubernetes.io/tls` are watched one by one; each costs a connection to the API server. */
+const NAMED_SECRETS_MAX = 100
+
+/**
+ * Keeps the part of the cluster that routes are made of: routable Services of both families, all EndpointSlices, the Secrets with
+ * certificates, the router's own Deployment and the builder's Service. While the API server is away the last state stays.
+ *
+ * Of Secrets it reads those of type `kubernetes.io/tls`, and others only by the name that a route gives: no passwords of apps.
+ */
+export class ClusterWatch implements Snapshot {
+  /** Resolves after the first whole reading of every kind. */
+  readonly synced: Promise<void>
+  readonly #options: WatchOptions
+  readonly #api: KubernetesApi
+  readonly #services: readonly Informer<Service>[]
+  readonly #ownServices: Informer<Service>
+  readonly #slices: Informer<EndpointSlice>
+  readonly #secrets: Informer<Secret>
+  readonly #deployments: Informer<Deployment>
+  readonly #slicesByService = new Map<string, Map<string, EndpointSlice>>()
+  readonly #named = new Map<string, Informer<Secret>>()
+  readonly #gather: Gather
+  #wanted: ReadonlySet<string> = new Set()
+  #changes = noChanges()
+  #isSynced = false
+
+  constructor(api: KubernetesApi, options: WatchOptions) {
+    const { log, namespace } = options
+    this.#api = api
+    this.#options = options
+    this.#gather = new Gather(() => this.#flush())
+    const touch = (note: () => void) => {
+      note()
+      if (this.#isSynced) this.#gather.touch()
+    }
+    this.#services = ROUTER_PREFIXES.map(
+      prefix =>
+        new Informer(api, RESOURCES.services, {
+          log,
+          selection: { labelSelector: `${prefix}routable=true` },
+          onChange: key => touch(() => this.#changes.services.add(key)),
+        }),
+    )
+    this.#ownServices = new Informer(api, RESOURCES.services, {
+      log,
+      selection: { namespace },
+      onChange: key => BUILDERS.includes(splitKey(key).name) && touch(() => (this.#changes.builder = true)),
+    })
+    this.#slices = new Informer(api, RESOURCES.endpointSlices, {
+      log,
+      selection: { labelSelector: SERVICE_NAME },
+      onChange: (key, slice, previous) => touch(() => this.#indexSlice(key, slice, previous)),
+    })
+    this.#secrets = new Informer(api, RESOURCES.secrets, {
+      log,
+      selection: { fieldSelector: 'type=kubernetes.io/tls' },
+      onChange: key => this.#wanted.has(key) && touch(() => this.#changes.secrets.add(key)),
+    })
+    this.#deployments = new Informer(api, RESOURCES.deployments, {
+      log,
+      selection: { namespace },
+      onChange: (key, now, before) => isRouter(key) && !sameAnnotations(now, before) && touch(() => (this.#changes.router = true)),
+    })
+    this.synced = Promise.all(this.#informers().map(informer => informer.synced)).then(() => {
+      this.#isSynced = true
+      this.#changes.router = true
+      this.#changes.builder = true
+    })
+  }
+
+  service(key: string): Stored<Service> | undefined {
+    for (const informer of this.#services) {
+      const service = informer.get(key)
+      if (service) return service
+    }
+    return undefined
+  }
+
+  slices(service: string): readonly EndpointSlice[] {
+    return [...(this.#slicesByService.get(service)?.values() ?? [])]
+  }
+
+  secret(key: string): Secret | undefined {
+    return this.#secrets.get(key) ?? this.#named.get(key)?.get(key)
+  }
+
+  get router(): Readonly<Record<string, string>> | undefined {
+    return this.#inOrder(ROUTERS, name => this.#deployments.get(`${this.#options.namespace}/${name}`))?.metadata.annotations
+  }
+
+  get builder(): Stored<Service> | undefined {
+    return this.#inOrder(BUILDERS, name => this.#ownServices.get(`${this.#options.namespace}/${name}`))
+  }
+
+  /** What has changed and was not told yet. */
+  takeChanges(): Changes {
+    this.#gather.stop()
+    const changes = this.#changes
+    this.#changes = noChanges()
+    return changes
+  }
+
+  /**
+   * Says which Secrets the routes name now. Those that are no `kubernetes.io/tls` (or not there yet) are watched by name from here on.
+   *
+   * @returns when the first look at each has been had
+   */
+  async want(secrets: ReadonlySet<string>): Promise<void> {
+    for (const key of secrets) if (!this.#wanted.has(key) && this.#secrets.get(key)) this.#changes.secrets.add(key)
+    this.#wanted = secrets
+    for (const [key, informer] of this.#named) {
+      if (secrets.has(key) && !this.#secrets.get(key)) continue
+      this.#named.delete(key)
+      void informer.stop()
+    }
+    const missing = [...secrets].filter(key => !this.#secrets.get(key) && !this.#named.has(key))
+    for (const key of missing.slice(0, Math.max(NAMED_SECRETS_MAX - this.#named.size, 0))) this.#watchNamed(key)
+    if (this.#changes.secrets.size > 0) this.#gather.touch()
+    await Promise.all(Array.from(this.#named.values(), informer => informer.synced))
+  }
+
+  /** How long ago the API server was last heard of, by the watch that is worst off, in milliseconds. */
+  ageMs(): number {
+    return Math.max(...this.#informers().map(informer => informer.ageMs()))
+  }
+
+  async stop(): Promise<void> {
+    this.#gather.stop()
+    await Promise.all([...this.#informers(), ...this.#named.values()].map(informer => informer.stop()))
+  }
+
+  #informers(): readonly Informer<Service | EndpointSlice | Secret | Deployment>[] {
+    return [...this.#services, this.#ownServices, this.#slices, this.#secrets, this.#deployments] as never
+  }
+
+  #flush(): void {
+    this.#options.onChanges(this.takeChanges())
+  }
+
+  #watchNamed(key: string): void {
+    const { namespace, name } = splitKey(key)
+    const informer = new Informer(this.#api, RESOURCES.secrets, {
+      log: this.#options.log,
+      selection: { namespace, fieldSelector: `metadata.name=${name}` },
+      onChange: () => {
+        this.#changes.secrets.add(key)
+        this.#gather.touch()
+      },
+    })
+    this.#named.set(key, informer)
+  }
+
+  #indexSlice(key: string, slice: EndpointSlice | undefined, previous: EndpointSlice | undefined): void {
+    for (const owner of new Set([serviceOf(previous), serviceOf(slice)])) {
+      if (owner === undefined) continue
+      const slices = this.#slicesByService.get(owner) ?? new Map()
+      if (slice && serviceOf(slice) === owner) slices.set(key, slice)
+      else slices.delete(key)
+      if (slices.size > 0) this.#slicesByService.set(owner, slices)
+      else this.#slicesByService.delete(owner)
+      this.#changes.slices.add(owner)
+    }
+  }
+
+  /** The preferred family's object, else the other's. */
+  #inOrder<T>(names: readonly string[], find: (name: string) => T | undefined): T | undefined {
+    const [drycc, deis] = [find(names[0]!), find(names[1]!)]
+    return this.#options.family === ROUTER_PREFIXES[0] ? (drycc ?? deis) : (deis ?? drycc)
+  }
+}
+
+const SERVICE_NAME = 'kubernetes.io/service-name'
+const ROUTERS = ['drycc-router', 'deis-router']
+const BUILDERS = ['drycc-builder', 'deis-builder']
+
+function noChanges() {
+  return { services: new Set<string>(), slices: new Set<string>(), secrets: new Set<string>(), router: false, builder: false }
+}
+
+function isRouter(key: string): boolean {
+  return ROUTERS.includes(splitKey(key).name)
+}
+
+/** The router's own rollout changes its Deployment's status some times a second, and no setting. */
+function sameAnnotations(now: Deployment | undefined, before: Deployment | undefined): boolean {
+  return JSON.stringify(now?.metadata?.annotations) === JSON.stringify(before?.metadata?.annotations)
+}
+
+function serviceOf(slice: EndpointSlice | undefined): string | undefined {
+  const name = slice?.metadata?.labels?.[SERVICE_NAME]
+  return slice && name ? keyOf({ metadata: { namespace: slice.metadata?.namespace ?? '', name } }) : undefined
+}

@@ -1,0 +1,71 @@
+import { constants } from 'node:crypto'
+import type { TlsOptions } from 'node:tls'
+import type { Log } from '../../kernel/log.ts'
+import type { KeyPair } from '../../kernel/x509.ts'
+import { normalHost } from '../table/host.ts'
+import type { Table } from '../table/table.ts'
+import { TlsContexts } from './contexts.ts'
+
+/** What all workers of one router share, so that a session begun with one is resumed by another. */
+export interface TlsSecrets {
+  /** 48 random bytes. */
+  readonly ticketKeys: Uint8Array
+  /** Shown where the router has no certificate of its own. */
+  readonly selfSigned: KeyPair
+}
+
+/** Makes the https listener's options out of the table of the moment. */
+export class ServerTls {
+  readonly #secrets: TlsSecrets
+  readonly #contexts: TlsContexts
+  readonly #log: Log
+
+  constructor(table: Table, secrets: TlsSecrets, log: Log) {
+    this.#secrets = secrets
+    this.#contexts = new TlsContexts(policyOf(table))
+    this.#log = log
+  }
+
+  /**
+   * Options for the table: its default certificate, its protocol versions and, with `table`, the certificate of each name from the table
+   * as it will then be.
+   */
+  options(table: () => Table): TlsOptions {
+    const { tls, defaultCertificate } = table()
+    const { certificate: cert, key } = this.#secrets.selfSigned
+    return {
+      ...(defaultCertificate ? { cert: defaultCertificate.chain, key: defaultCertificate.key } : { cert, key }),
+      ...policyOf(table()),
+      honorCipherOrder: true,
+      ALPNProtocols: ['http/1.1'],
+      sessionTimeout: tls.sessionTimeoutSeconds,
+      ticketKeys: Buffer.from(this.#secrets.ticketKeys),
+      // The default is derived from the command line, which must not decide who resumes where.
+      sessionIdContext: 'drycc-router',
+      secureOptions: tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET,
+      SNICallback: (name, done) => this.#choose(table(), name, done),
+    }
+  }
+
+  /** Takes the versions and ciphers of another table. @returns whether the listener's own options are others now */
+  update(before: Table, now: Table): boolean {
+    this.#contexts.configure(policyOf(now))
+    return before.tls !== now.tls || before.defaultCertificate?.id !== now.defaultCertificate?.id
+  }
+
+  /** Without a context the listener's own certificate is shown. */
+  #choose(table: Table, name: string, done: Parameters<NonNullable<TlsOptions['SNICallback']>>[1]): void {
+    const certificate = table.certificate(normalHost(name))
+    try {
+      done(null, certificate ? this.#contexts.of(certificate) : undefined)
+    } catch (error) {
+      this.#log.error('certificate refused', { name, error: (error as Error).message })
+      done(null, undefined)
+    }
+  }
+}
+
+function policyOf({ tls }: Table) {
+  const { minVersion, maxVersion, ciphers } = tls
+  return { minVersion, maxVersion, ...(ciphers && { ciphers }) }
+}

@@ -1,0 +1,53 @@
+import { createLog } from '../kernel/log.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { Worker } from './worker.ts'
+
+/**
+ * A worker as a process of its own, under `router/fleet.ts`: it takes the table over IPC and says what it did. It ends with its parent
+ * (the cluster module sees to that), and leaves signals to it: a Ctrl-C reaches the whole group.
+ */
+let log = createLog({ role: 'router' })
+let worker: Worker | undefined
+
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
+process.on('uncaughtException', error => {
+  log.error('uncaught exception', { error })
+  process.exit(70)
+})
+process.on('message', (message: ToWorker) => {
+  receive(message).catch(error => {
+    log.error('message failed', { type: message.type, error })
+    process.exit(70)
+  })
+})
+
+async function receive(message: ToWorker): Promise<void> {
+  switch (message.type) {
+    case 'start':
+      log = log.child({ worker: message.index })
+      return start(message)
+    case 'table':
+      worker?.apply(message.delta)
+      return answer({ type: 'applied', version: message.delta.version })
+    case 'stats':
+      return worker && answer({ type: 'stats', stats: worker.stats() })
+    case 'drain':
+      await worker?.drain(message.deadlineMs)
+      answer({ type: 'drained' })
+      process.disconnect?.()
+  }
+}
+
+async function start({ options, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+  worker = new Worker(table, options, log)
+  try {
+    answer({ type: 'listening', ports: await worker.listen() })
+  } catch (error) {
+    answer({ type: 'failed', message: (error as Error).message })
+  }
+}
+
+function answer(message: FromWorker): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {})
+}
