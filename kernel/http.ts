@@ -1,4 +1,6 @@
+import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
+import { getCACertificates } from 'node:tls'
 import { Agent } from 'undici'
 
 export interface HttpClientOptions {
@@ -13,6 +15,10 @@ export interface HttpClientOptions {
   readonly bodyBytesMax?: number
   /** PEM of an authority to trust beside the system's. */
   readonly ca?: string
+  /** False takes any certificate. */
+  readonly verify?: boolean
+  /** Resolves names in place of the system. */
+  readonly lookup?: LookupFunction
 }
 
 export interface HttpRequest {
@@ -44,7 +50,12 @@ export interface HttpClient {
 /** Makes a client with its own pool of kept-alive connections. */
 export function httpClient(options: HttpClientOptions = {}): HttpClient {
   const agent = new Agent({
-    connect: { timeout: options.connectTimeoutMs ?? 5_000, ...(options.ca ? { ca: options.ca } : {}) },
+    connect: {
+      timeout: options.connectTimeoutMs ?? 5_000,
+      ...(options.ca ? { ca: [...getCACertificates('default'), options.ca] } : {}),
+      ...(options.verify === false ? { rejectUnauthorized: false } : {}),
+      ...(options.lookup ? { lookup: options.lookup } : {}),
+    },
     headersTimeout: options.answerTimeoutMs ?? 30_000,
     bodyTimeout: options.answerTimeoutMs ?? 30_000,
   })

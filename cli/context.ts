@@ -1,0 +1,48 @@
+import { PlatformApi } from './api.ts'
+import { Output } from './output.ts'
+import { type Profile, readProfile } from './profile.ts'
+import { resolveApp } from './repository.ts'
+
+/** What every command is given: who is logged in, the API as him, and where to print. */
+export class Context {
+  readonly output: Output
+  readonly #env: NodeJS.ProcessEnv
+  readonly #app: string | undefined
+  #profile: Profile | undefined
+  #api: PlatformApi | undefined
+
+  constructor(options: { json?: boolean; app?: string }, env: NodeJS.ProcessEnv) {
+    this.output = new Output(options.json === true)
+    this.#env = env
+    this.#app = options.app
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    return this.#env
+  }
+
+  /** @throws {CommandError} when nobody is logged in */
+  get profile(): Profile {
+    this.#profile ??= readProfile(this.#env)
+    return this.#profile
+  }
+
+  get api(): PlatformApi {
+    this.#api ??= new PlatformApi(this.profile)
+    return this.#api
+  }
+
+  /** The id of the app that is meant. */
+  get app(): string {
+    return resolveApp(this.#app, this.#env)
+  }
+
+  /** `/v2/apps/<app>/…` of the app that is meant. */
+  path(rest: string): string {
+    return `/v2/apps/${encodeURIComponent(this.app)}/${rest}`
+  }
+
+  async close(): Promise<void> {
+    await this.#api?.close()
+  }
+}
