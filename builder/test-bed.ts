@@ -211,7 +211,9 @@ export class TestBed {
       ended,
       said: text =>
         new Promise((resolve, reject) => {
-          const check = () => output.includes(text) && (waiting.delete(check), resolve())
+          const check = () => {
+            if (output.includes(text)) resolve()
+          }
           waiting.add(check)
           check()
           void ended.then(() => reject(new Error(`git ended without "${text}": ${output}`)))
