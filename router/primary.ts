@@ -79,7 +79,9 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     })
 
     return {
-      ports: { ...started.ports, health: admin.health, admin: admin.admin },
+      get ports() {
+        return { ...started.ports, health: admin.health, admin: admin.admin }
+      },
       async stop() {
         isDraining = true
         await delay(config.drainDelayMs)

@@ -43,7 +43,7 @@ export function parseManifests(text: string): { manifests: Manifest[]; unknownKi
 export class ManifestFolder {
   readonly #directory: string
   readonly #log: Log
-  #files = new Map<string, ManifestFile>()
+  readonly #files = new Map<string, ManifestFile>()
 
   constructor(directory: string, log: Log) {
     this.#directory = directory
@@ -51,22 +51,25 @@ export class ManifestFolder {
   }
 
   /**
-   * Looks at every file, a changed one is read again. One that cannot be read keeps what it last said, and so does one that was emptied:
-   * that is what a writer which truncates first looks like.
+   * Looks at the files, and reads again what changed. One that cannot be read keeps what it last said, and so does one that was emptied: that
+   * is what a writer which truncates first looks like.
    *
+   * @param touched names of files that may have changed; absent: look at all
    * @throws {Error} when the folder itself cannot be read
    */
-  async scan(): Promise<Manifest[]> {
-    const names = (await readdir(this.#directory)).filter(name => /^[^.].*\.(ya?ml|json)$/.test(name)).sort()
-    const files = new Map<string, ManifestFile>()
-    for (const name of names) {
-      const known = this.#files.get(name)
-      const signature = await readSignature(join(this.#directory, name))
-      if (signature === undefined) continue
-      files.set(name, known && known.signature === signature ? known : { signature, ...(await this.#read(name, known)) })
-    }
-    this.#files = files
-    return Array.from(files.values(), file => file.manifests).flat()
+  async scan(touched?: ReadonlySet<string>): Promise<Manifest[]> {
+    const names = touched ?? new Set(await readdir(this.#directory))
+    if (!touched) for (const name of this.#files.keys()) if (!names.has(name)) this.#files.delete(name)
+    const pending = [...names].filter(name => /^[^.].*\.(ya?ml|json)$/.test(name))
+    while (pending.length > 0) await Promise.all(pending.splice(-STATS_AT_ONCE).map(name => this.#look(name)))
+    return [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, file]) => file.manifests)
+  }
+
+  async #look(name: string): Promise<void> {
+    const known = this.#files.get(name)
+    const signature = await readSignature(join(this.#directory, name))
+    if (signature === undefined) this.#files.delete(name)
+    else if (known?.signature !== signature) this.#files.set(name, { signature, ...(await this.#read(name, known)) })
   }
 
   async #read(name: string, known: ManifestFile | undefined): Promise<Omit<ManifestFile, 'signature'>> {
@@ -137,6 +140,8 @@ async function readSignature(path: string): Promise<string | undefined> {
     throw error
   }
 }
+
+const STATS_AT_ONCE = 64
 
 // File times advance with the kernel's tick, 10 ms at most; a network file system may be coarser.
 const CLOCK_TICK_MS = 50

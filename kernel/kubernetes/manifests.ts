@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FSWatcher, watch as watchFiles } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import type { Log } from '../log.ts'
 import type { KubernetesApi, ObjectList, Selection, WatchEvent, WatchOptions, WriteOptions } from './api.ts'
 import { KubernetesError } from './api.ts'
@@ -24,16 +25,22 @@ export async function openManifests(
 
   let quiet: NodeJS.Timeout | undefined
   let scanning = Promise.resolve()
-  const rescan = () => {
+  let touched = new Set<string>()
+  const rescan = (names?: ReadonlySet<string>) => {
     scanning = scanning
-      .then(async () => store.replace(await folder.scan()))
+      .then(async () => store.replace(await folder.scan(names)))
       .catch(error => log.error('manifest folder cannot be read', { directory, error: String(error) }))
   }
-  const watcher = startWatcher(directory, log, () => {
+  const watcher = startWatcher(directory, log, name => {
+    touched.add(name)
     clearTimeout(quiet)
-    quiet = setTimeout(rescan, quietMs)
+    quiet = setTimeout(() => {
+      // A mounted ConfigMap changes all its files by one link, `..data`.
+      rescan([...touched].some(changed => changed.startsWith('..')) ? undefined : touched)
+      touched = new Set()
+    }, quietMs)
   })
-  const safety = setInterval(rescan, rescanMs)
+  const safety = setInterval(() => rescan(), rescanMs)
 
   return {
     get: async (resource, namespace, name) => store.get(resource, namespace, name),
@@ -58,7 +65,7 @@ export async function openManifests(
 /** The objects, the last changes to them, and who waits for the next. */
 class ManifestStore {
   readonly #log: Log
-  readonly #objects = new Map<string, Map<string, { readonly text: string; readonly object: Stored }>>()
+  readonly #objects = new Map<string, Map<string, Entry>>()
   readonly #wakes = new Set<() => void>()
   #changes: Change[] = []
   #version = 1
@@ -142,10 +149,10 @@ class ManifestStore {
     let objects = this.#objects.get(resource.plural)
     if (!objects) this.#objects.set(resource.plural, (objects = new Map()))
     const known = objects.get(key)
-    const text = JSON.stringify(object)
-    if (known?.text === text) return
+    // A file that was not read again gives the very same objects: most of them, at each change.
+    if (known && (known.source === object || isDeepStrictEqual(known.source, object))) return
     const stored = stamp(object, `${resource.plural} ${key}`, this.#version + 1)
-    objects.set(key, { text, object: stored })
+    objects.set(key, { source: object, object: stored })
     this.#record(resource.plural, stored, known?.object)
   }
 
@@ -171,6 +178,12 @@ class ManifestStore {
   }
 }
 
+/** `source`: as the file says it. */
+interface Entry {
+  readonly source: KubernetesObject
+  readonly object: Stored
+}
+
 interface Change {
   readonly plural: string
   readonly version: number
@@ -184,9 +197,10 @@ const BOOKMARK_MS = 60_000
 // A watcher that is further behind is told 410 and lists again.
 const CHANGES_MAX = 20_000
 
-function startWatcher(directory: string, log: Log, onChange: () => void): FSWatcher | undefined {
+/** Calls with the name of each file that may have changed; `..` where the system does not say. */
+function startWatcher(directory: string, log: Log, onChange: (name: string) => void): FSWatcher | undefined {
   try {
-    const watcher = watchFiles(directory, onChange)
+    const watcher = watchFiles(directory, (_, name) => onChange(name ?? '..'))
     watcher.on('error', error => log.warn('manifest folder is no longer watched', { directory, error: String(error) }))
     return watcher
   } catch (error) {
