@@ -54,9 +54,12 @@ const PATCH_TYPES: Record<PatchKind, string> = {
 export class Api {
   readonly access: Access
   readonly #agent: Agent
+  readonly #awaitAccounts: boolean
 
-  constructor(access: Access) {
+  /** @param options.awaitAccounts the server takes pods into a namespace only once a controller has made its service account */
+  constructor(access: Access, options: { awaitAccounts?: boolean } = {}) {
     this.access = access
+    this.#awaitAccounts = options.awaitAccounts ?? false
     const { ca, cert, key } = access
     this.#agent = new Agent({ keepAlive: true, maxSockets: 256, ca, ...(cert && key ? { cert, key } : {}) })
   }
@@ -118,6 +121,11 @@ export class Api {
   async namespace(labels: Record<string, string> = {}): Promise<string> {
     const name = unique('t')
     await this.must('POST', at('namespaces'), { metadata: { name, labels } })
+    if (this.#awaitAccounts) {
+      const accounts = await this.watch(at('serviceaccounts', name))
+      await accounts.next()
+      accounts.close()
+    }
     return name
   }
 
