@@ -34,6 +34,7 @@ export class RoleProcess implements Running {
   readonly #done: Promise<void>
   #child: ChildProcess | undefined
   #lastWords = ''
+  readonly #waiting: (() => void)[] = []
   #onFirst: { ready: (ports: Readonly<Record<string, number>>) => void; failed: (error: Error) => void }
 
   private constructor(options: RoleOptions, first: PromiseWithResolvers<Readonly<Record<string, number>>>) {
@@ -67,6 +68,11 @@ export class RoleProcess implements Running {
 
   get pid(): number | undefined {
     return this.#child?.pid
+  }
+
+  /** Resolves when the role next says that it is ready. */
+  async nextReady(): Promise<void> {
+    await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
   async stop(): Promise<void> {
@@ -122,6 +128,7 @@ export class RoleProcess implements Running {
     const { ports = {} } = message as { ports?: Record<string, number> }
     this.#options.onReady?.(ports)
     this.#onFirst.ready(ports)
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 
