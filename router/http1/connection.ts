@@ -224,7 +224,7 @@ export class Connection implements Receiver, Downstream, Timed {
     this.#state = HEAD
     this.#request = undefined
     if (this.#blocked) return
-    this.deadlineAt = this.#host.wheel.after(this.#host.settings().defaultTimeoutMs)
+    this.#host.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
     if (this.#stash !== undefined || this.#inputEnded) this.#resume()
   }
 
@@ -342,7 +342,7 @@ export class Connection implements Receiver, Downstream, Timed {
     }
     if (!this.#body.done) return next
     this.#state = ANSWER
-    this.deadlineAt = this.#host.wheel.after(this.#host.settings().defaultTimeoutMs)
+    this.#host.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
     this.#sink?.requestCompleted()
     if (this.#answerFinished) this.settle()
     return next
@@ -447,7 +447,7 @@ export class Connection implements Receiver, Downstream, Timed {
   #drained(): void {
     if (!this.#blocked) return
     this.#blocked = false
-    this.deadlineAt = this.#host.wheel.after(this.#host.settings().defaultTimeoutMs)
+    this.#host.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
     this.#sink?.clientReady()
     if (this.#state === HEAD) this.#resume()
   }

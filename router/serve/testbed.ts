@@ -36,8 +36,15 @@ export interface TestRequest {
   readonly socket: Socket
 }
 
-/** Starts an app that is a script over sockets. */
-export async function startApp(script: (socket: Socket, index: number, app: TestApp) => void): Promise<TestApp> {
+/**
+ * Starts an app that is a script over sockets.
+ *
+ * @param options.halfOpen keeps a connection open after the router has ended its side
+ */
+export async function startApp(
+  script: (socket: Socket, index: number, app: TestApp) => void,
+  options: { halfOpen?: boolean } = {},
+): Promise<TestApp> {
   const server = createNetServer({ allowHalfOpen: true, noDelay: true })
   const app = {
     received: [] as string[],
@@ -55,6 +62,7 @@ export async function startApp(script: (socket: Socket, index: number, app: Test
     app.open.add(socket)
     socket.on('close', () => app.open.delete(socket))
     socket.on('error', () => {})
+    if (options.halfOpen !== true) socket.on('end', () => socket.end())
     socket.on('data', (chunk: Buffer) => {
       app.received[index] += chunk.toString('latin1')
     })
@@ -71,7 +79,6 @@ export async function startHttpApp(answer: (request: TestRequest, count: number)
   let count = 0
   return startApp((socket, index, app) => {
     let at = 0
-    socket.on('end', () => socket.end())
     socket.on('data', () => {
       for (;;) {
         const text = (app.received[index] as string).slice(at)
