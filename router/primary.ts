@@ -39,7 +39,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const builder = new TableBuilder({ family, namespace, oldCertificateKeys, version: lastTable?.version ?? 0 })
 
     const update = (changes: Changes): TableDelta | undefined => {
-      const { delta, faults } = builder.build(watch, changes)
+      const { delta, faults, areSecretsOthers } = builder.build(watch, changes)
+      if (areSecretsOthers || changes.secrets.size > 0) void watch.want(builder.wantedSecrets())
       for (const [service, list] of faults) reporter.report(service, list)
       reporter.reportIgnored(builder.ignored(changes))
       if (delta) saved?.save(() => builder.whole())
@@ -48,7 +49,6 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const onChanges = (changes: Changes) => {
       const delta = update(changes)
       if (delta) fleet?.apply(delta)
-      void watch.want(builder.wantedSecrets())
     }
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
     const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))

@@ -16,7 +16,7 @@ suite('TableBuilder.build()', () => {
     world.service('shop', { domains: 'shop.test' })
     assert.ok(world.build().delta)
     world.service('shop', { domains: 'shop.test' }, { resourceVersion: '99', labels: { note: 'x' } })
-    assert.deepEqual(world.build(), { faults: [] })
+    assert.deepEqual(world.build(), { faults: [], areSecretsOthers: false })
   })
 
   test('an endpoint changes one route and no host', () => {

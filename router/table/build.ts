@@ -37,6 +37,8 @@ export interface Changes {
 }
 
 export interface BuildResult {
+  /** Whether {@link TableBuilder.wantedSecrets} may be others now. */
+  readonly areSecretsOthers: boolean
   /** Absent when nothing that matters changed. */
   readonly delta?: TableDelta
   /** The objects whose faults are others now, with all that they have; none: healed. The router's own stand under `''`. */
@@ -121,7 +123,8 @@ export class TableBuilder {
     }
     const isChanged = routes.length + hosts.length + certificates.length > 0 || Object.keys(delta).length > 3
     const faults = this.#collectFaults(dirty)
-    return isChanged ? { delta: { version: ++this.#version, whole: false, ...delta }, faults } : { faults }
+    const areSecretsOthers = dirty.secrets.size > 0
+    return { ...(isChanged && { delta: { version: ++this.#version, whole: false, ...delta } }), faults, areSecretsOthers }
   }
 
   /** Everything, for a worker that begins. */

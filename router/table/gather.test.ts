@@ -12,10 +12,13 @@ suite('Gather', () => {
       mock.timers.tick(1)
     }
   }
-  const start = () => {
+  const start = (tookMs = 0) => {
     now = 1000
     flushes = []
-    return new Gather(() => flushes.push(now))
+    return new Gather(() => {
+      flushes.push(now)
+      now += tookMs
+    })
   }
   const timed = (name: string, run: () => void) =>
     test(name, context => {
@@ -28,36 +31,41 @@ suite('Gather', () => {
       }
     })
 
-  timed('lets a lone change through at once', () => {
-    start().touch()
-    advance(5)
-    assert.deepEqual(flushes, [1001])
+  timed('lets cheap changes through at once', () => {
+    const gather = start()
+    for (let index = 0; index < 3; index++) {
+      gather.touch()
+      advance(5)
+    }
+    assert.deepEqual(flushes, [1001, 1006, 1011])
   })
 
-  timed('gathers what follows until it is quiet', () => {
-    const gather = start()
+  timed('gathers what follows until it is quiet, for ten times as long as the last call took', () => {
+    const gather = start(1)
     gather.touch()
     advance(1)
     for (let index = 0; index < 5; index++) {
       gather.touch()
-      advance(10)
+      advance(8)
     }
     advance(30)
-    assert.deepEqual(flushes, [1001, 1061])
+    // The first took 1 ms, so the last change, at 1034, waits for 10.
+    assert.deepEqual(flushes, [1001, 1044])
   })
 
-  timed('never waits longer than its bound', () => {
-    const gather = start()
+  timed('waits 20 ms for quiet at most, and 200 ms in all', () => {
+    const gather = start(50)
+    gather.touch()
+    advance(100)
+    gather.touch()
+    advance(20)
+    assert.equal(flushes.length, 2)
     for (let index = 0; index < 100; index++) {
-      gather.touch()
       gather.touch()
       advance(5)
     }
-    assert.ok(
-      flushes.every((at, index) => at - (flushes[index - 1] ?? 1000) <= 206),
-      String(flushes),
-    )
-    assert.ok(flushes.length <= 6)
+    const gaps = flushes.slice(1).map((at, index) => at - flushes[index]!)
+    assert.ok(gaps.every(gap => gap <= 50 + 206) && flushes.length <= 6, String(flushes))
   })
 
   timed('now() flushes what waits and nothing else', () => {

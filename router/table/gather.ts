@@ -1,39 +1,41 @@
 /**
- * Gathers a burst of changes into one call: soon after a change that comes alone, after a short quiet when more follow, and never later than
- * a bound after the first. So one edit is live in milliseconds, and a rollout of a thousand pods does not make a thousand tables.
+ * Gathers a burst of changes into one call. After a change it waits for a quiet that is ten times as long as the last call took, so that calls
+ * take a tenth of the time at most: one edit is live in a millisecond, and a rollout of a thousand pods does not make a thousand tables.
  */
 export class Gather {
   readonly #flush: () => void
-  readonly #options: { readonly soonMs: number; readonly quietMs: number; readonly maxMs: number }
+  readonly #options: { readonly quietMinMs: number; readonly quietMaxMs: number; readonly waitMaxMs: number }
   #timer: NodeJS.Timeout | undefined
+  #quietMs: number
   #firstAt = 0
-  #flushedAt = Number.NEGATIVE_INFINITY
 
-  constructor(flush: () => void, options: { soonMs?: number; quietMs?: number; maxMs?: number } = {}) {
+  /** @param options.waitMaxMs no change waits longer than this, however many follow */
+  constructor(flush: () => void, options: { quietMinMs?: number; quietMaxMs?: number; waitMaxMs?: number } = {}) {
     this.#flush = flush
-    this.#options = { soonMs: 1, quietMs: 20, maxMs: 200, ...options }
+    this.#options = { quietMinMs: 1, quietMaxMs: 20, waitMaxMs: 200, ...options }
+    this.#quietMs = this.#options.quietMinMs
   }
 
   /** Something changed. */
   touch(): void {
-    const { soonMs, quietMs, maxMs } = this.#options
     const now = performance.now()
-    const isAlone = this.#timer === undefined && now - this.#flushedAt > maxMs
     if (this.#timer === undefined) this.#firstAt = now
     else clearTimeout(this.#timer)
-    const wait = Math.min(isAlone ? soonMs : quietMs, this.#firstAt + maxMs - now)
+    const wait = Math.min(this.#quietMs, this.#firstAt + this.#options.waitMaxMs - now)
     this.#timer = setTimeout(() => this.now(), Math.max(wait, 0))
   }
 
   /** Flushes what waits, or does nothing. */
   now(): void {
     if (this.#timer === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#flushedAt = performance.now()
+    this.stop()
+    const began = performance.now()
     this.#flush()
+    const { quietMinMs, quietMaxMs } = this.#options
+    this.#quietMs = Math.min(Math.max((performance.now() - began) * 10, quietMinMs), quietMaxMs)
   }
 
+  /** Forgets what waits. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
