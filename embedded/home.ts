@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -74,6 +74,10 @@ export class Home {
   read(name: string): string | undefined {
     const path = join(this.path, name)
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+  }
+
+  remove(name: string): void {
+    rmSync(join(this.path, name), { force: true })
   }
 
   close(): void {

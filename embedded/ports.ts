@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { delay } from '../kernel/backoff.ts'
 
 /** A port that cannot be had; its message is one line for the person who asked for it. */
 export class PortError extends Error {
@@ -10,19 +11,16 @@ export class PortError extends Error {
  * Settles which ports of the loopback address to use.
  *
  * @param wanted by the flag that chooses each; 0 takes any free port
+ * @param patienceMs how long a taken port may take to become free: what a killed copy left needs a moment to end
  * @throws {PortError} for the first that is taken
  */
-export async function settlePorts<K extends string>(wanted: Readonly<Record<K, number>>): Promise<Record<K, number>> {
+export async function settlePorts<K extends string>(wanted: Readonly<Record<K, number>>, patienceMs = 0): Promise<Record<K, number>> {
   const held: Server[] = []
   const settled: Partial<Record<K, number>> = {}
   try {
     for (const [flag, port] of Object.entries(wanted) as [K, number][]) {
-      const server = createServer()
+      const server = await hold(flag, port, performance.now() + patienceMs)
       held.push(server)
-      server.listen(port, '127.0.0.1')
-      await once(server, 'listening').catch(error => {
-        throw new PortError(explain(flag, port, error as NodeJS.ErrnoException))
-      })
       settled[flag] = (server.address() as AddressInfo).port
     }
   } finally {
@@ -30,6 +28,21 @@ export async function settlePorts<K extends string>(wanted: Readonly<Record<K, n
     await Promise.all(held.map(server => new Promise(resolve => server.close(resolve))))
   }
   return settled as Record<K, number>
+}
+
+async function hold(flag: string, port: number, deadline: number): Promise<Server> {
+  for (;;) {
+    const server = createServer()
+    server.listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      return server
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      if (!isTaken || performance.now() > deadline) throw new PortError(explain(flag, port, error as NodeJS.ErrnoException))
+      await delay(100)
+    }
+  }
 }
 
 function explain(flag: string, port: number, error: NodeJS.ErrnoException): string {

@@ -65,7 +65,10 @@ export async function startPlatform(options: UpOptions): Promise<Platform> {
 }
 
 async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions, stack: Stack): Promise<Platform> {
-  const ports = await settlePorts(wanted)
+  // A copy that was killed leaves this mark, and roles that end within moments.
+  const ports = await settlePorts(wanted, home.read('running') === undefined ? 0 : 10_000)
+  home.write('running', String(process.pid))
+  stack.add('mark', { stop: () => home.remove('running') })
   const inner = await settlePorts({
     'control-plane': 0,
     'builder-http': 0,

@@ -15,6 +15,7 @@ suite('npm start', () => {
   const folder = mkdtempSync(join(tmpdir(), 'st-'))
   const home = join(folder, 'home')
   const running = new Set<ChildProcess>()
+  let port = 0
   after(async () => {
     for (const child of running) child.kill('SIGTERM')
     await Promise.all([...running].map(child => once(child, 'exit')))
@@ -46,10 +47,11 @@ suite('npm start', () => {
     assert.match(second, /^\n?Another copy runs on [^\n]+: stop it, or choose another folder with --home\n$/)
     platform.child.kill('SIGKILL')
     await once(platform.child, 'exit')
+    port = platform.ports().http
   })
 
-  test('after a kill -9 of the whole, everything is there again', async () => {
-    const platform = await start('--home', home, ...FREE_PORTS)
+  test('after a kill -9 of the whole, everything is there again, on the same port', async () => {
+    const platform = await start('--home', home, ...FREE_PORTS, '--http-port', String(port))
     assert.match((await httpGet(platform.ports().http, 'hello.localhost')).body, /Hello, world/)
     assert.equal(await platform.end('SIGTERM'), 0)
     assert.deepEqual(leftBehind(), [])
