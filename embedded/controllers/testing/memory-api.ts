@@ -135,7 +135,8 @@ export class MemoryApi implements KubernetesApi {
     options: DeleteOptions = {},
   ): Promise<void> {
     await this.#announce('delete', resource, name, {})
-    const object = structuredClone(this.#find(resource, namespace, name))
+    const current = this.#find(resource, namespace, name)
+    const object = structuredClone(current)
     const { uid, resourceVersion } = options.preconditions ?? {}
     if (uid && uid !== object.metadata.uid) throw failure(409, 'Conflict', 'uid differs')
     if (resourceVersion && resourceVersion !== object.metadata.resourceVersion) throw failure(409, 'Conflict', 'version differs')
@@ -148,7 +149,8 @@ export class MemoryApi implements KubernetesApi {
     metadata.deletionTimestamp ??= this.#time()
     if (isPodOfNode) metadata.deletionGracePeriodSeconds = options.gracePeriodSeconds ?? metadata.deletionGracePeriodSeconds ?? 30
     if (resource.plural === 'namespaces') object.status = { ...object.status, phase: 'Terminating' }
-    this.#keepOrRemove(resource, object)
+    const isWaiting = isDeepStrictEqual(object, current) && (metadata.finalizers ?? []).length > 0
+    if (!isWaiting) this.#keepOrRemove(resource, object)
   }
 
   podLog(): never {
