@@ -16,9 +16,11 @@ export function bindPod(store: ObjectStore, { kind, namespace, name }: Target, {
   if (!node) throw badRequest('Binding target has no name')
   const revision = readStored(store, kind, namespace, name)
   const current = revision.object as Draft
-  if (current.metadata.deletionTimestamp) throw conflict(kind, name, `pod ${name} is being deleted, cannot be assigned to a host`)
+  if (current.metadata.deletionTimestamp)
+    throw conflict({ ...kind, plural: 'pods/binding' }, name, `pod ${name} is being deleted, cannot be assigned to a host`)
   const assigned = current.spec?.['nodeName']
-  if (assigned) throw conflict(kind, name, `pod ${name} is already assigned to node ${JSON.stringify(assigned)}`)
+  if (assigned)
+    throw conflict({ ...kind, plural: 'pods/binding' }, name, `pod ${name} is already assigned to node ${JSON.stringify(assigned)}`)
   const next = structuredClone(current)
   next.spec = { ...next.spec, nodeName: node }
   const conditions = ((next.status?.['conditions'] ?? []) as Json[]).filter(({ type }) => type !== 'PodScheduled')

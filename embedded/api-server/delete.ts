@@ -1,7 +1,7 @@
 import type { ObjectStore, Revision } from '../store/object-store.ts'
 import { invalidValue } from './field-error.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
-import { conflict, invalid } from './status.ts'
+import { conflict, forbidden, invalid } from './status.ts'
 import { commitUpdate, now, tableOf, type WriteOptions } from './write.ts'
 
 /** `metav1.DeleteOptions` as far as they say something here. */
@@ -19,6 +19,7 @@ export interface Deletion {
   readonly isGone: boolean
 }
 
+const IMMORTAL = ['default', 'kube-system', 'kube-public']
 const POLICIES = ['Background', 'Foreground', 'Orphan']
 
 /**
@@ -28,6 +29,7 @@ const POLICIES = ['Background', 'Foreground', 'Orphan']
  */
 export function deleteObject(store: ObjectStore, kind: Kind, revision: Revision, request: DeleteRequest, options: WriteOptions): Deletion {
   checkRequest(request)
+  if (kind.kind === 'Namespace' && IMMORTAL.includes(revision.key)) throw forbidden(kind, revision.key, 'this namespace may not be deleted')
   const current = revision.object as Draft
   checkPreconditions(kind, current, request)
   const next = structuredClone(current)
@@ -112,10 +114,11 @@ function checkRequest(request: DeleteRequest): void {
 function checkPreconditions(kind: Kind, current: Draft, { preconditions }: DeleteRequest): void {
   const { uid, resourceVersion, name } = current.metadata
   if (preconditions?.uid && preconditions.uid !== uid) {
-    throw conflict(kind, name, `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`)
+    const text = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`
+    throw conflict({ ...kind, group: '', plural: kind.kind }, name, text)
   }
   if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
-    const detail = `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`
-    throw conflict(kind, name, detail)
+    const detail = `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`
+    throw conflict({ ...kind, group: '', plural: kind.kind }, name, detail)
   }
 }

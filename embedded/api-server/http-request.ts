@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Kind } from './kinds/kind.ts'
-import { hasGroupVersion, kindAt } from './kinds/registry.ts'
+import { hasGroup, hasGroupVersion, kindAt } from './kinds/registry.ts'
 import { ApiError, badRequest, unknownResource } from './status.ts'
 
 /** What a path under `/api` or `/apis` names. */
@@ -26,12 +26,13 @@ export function parseTarget(path: string): Target | undefined {
   const parts = decodePath(path)
   const [root, ...tail] = parts
   if (root === 'api' && tail[0] === 'v1') return targetIn('', 'v1', tail.slice(1))
-  if (root === 'apis' && tail.length > 2) return targetIn(tail[0] ?? '', tail[1] ?? '', tail.slice(2))
+  if (root === 'apis' && tail.length > 1) return targetIn(tail[0] ?? '', tail[1] ?? '', tail.slice(2))
   return undefined
 }
 
 function targetIn(group: string, version: string, parts: readonly string[]): Target | undefined {
-  if (parts.length === 0 || !hasGroupVersion(group, version)) return undefined
+  if (!hasGroup(group)) return undefined
+  if (parts.length === 0 || !hasGroupVersion(group, version)) throw unknownResource()
   if (parts[0] === 'namespaces' && parts.length > 2 && !(group === '' && (parts[2] === 'status' || parts[2] === 'finalize'))) {
     const [, namespace = '', plural = '', name = '', subresource = '', ...rest] = parts
     const kind = kindAt(group, version, plural)

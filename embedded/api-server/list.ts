@@ -1,6 +1,5 @@
 import type { ObjectStore, Revision } from '../store/object-store.ts'
 import { ExpiredError } from '../store/object-store.ts'
-import { invalidValue } from './field-error.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import type { Filter } from './selector.ts'
 import { type ApiError, badRequest, expired, invalid, tooLargeVersion } from './status.ts'
@@ -60,9 +59,7 @@ export function listObjects(store: ObjectStore, kind: Kind, query: ListQuery): P
 /** A version of the query. @throws {ApiError} 400 */
 export function parseVersion(text: string): number {
   if (!/^\d+$/.test(text)) {
-    throw invalid({ kind: 'ListOptions', group: 'meta.k8s.io' }, '', [
-      invalidValue('resourceVersion', text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`),
-    ])
+    throw badRequest(`invalid resource version ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
   }
   return Number(text)
 }

@@ -4,6 +4,8 @@ import type { Draft, Kind } from './kinds/kind.ts'
 import { labelFaults, qualifiedNameFaults } from './kinds/names.ts'
 import { validateLabels } from './kinds/pod-spec/validate.ts'
 
+const STANDARD_FINALIZERS = ['kubernetes', 'orphan', 'foregroundDeletion']
+const FINALIZER_MESSAGE = 'name is neither a standard finalizer name nor is it fully qualified'
 const ANNOTATION_BYTES_MAX = 262_144
 
 /** Checks the metadata of a new object (`ValidateObjectMeta`). */
@@ -75,8 +77,11 @@ function validateOwners(owners: NonNullable<Draft['metadata']['ownerReferences']
 }
 
 function validateFinalizers(finalizers: readonly string[]): FieldError[] {
-  const errors = finalizers.flatMap(finalizer => [
+  const errors = finalizers.flatMap((finalizer, index) => [
     ...qualifiedNameFaults(finalizer).map(fault => invalidValue('metadata.finalizers', finalizer, fault)),
+    ...(finalizer.includes('/') || STANDARD_FINALIZERS.includes(finalizer)
+      ? []
+      : [invalidValue(`metadata.finalizers[${index}]`, finalizer, FINALIZER_MESSAGE)]),
   ])
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
     const text = 'finalizer orphan and foregroundDeletion cannot be both set'

@@ -1,12 +1,13 @@
 import type { ObjectStore, Revision } from '../store/object-store.ts'
+import { invalidValue } from './field-error.ts'
 import type { Target } from './http-request.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import { parseJson } from './parse-body.ts'
 import { JsonPatchError, jsonPatch, OPERATIONS_MAX, type Operation } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { StrategicPatchError, strategicPatch } from './patch/strategic.ts'
-import { decodeOrRefuse, type FieldValidation, type Parsed, strictFaults } from './read-object.ts'
-import type { Json } from './schema/decode.ts'
+import { type FieldValidation, type Parsed, strictFaults } from './read-object.ts'
+import { type Decoded, DecodeError, decode, type Json } from './schema/decode.ts'
 import { ApiError, badRequest, invalid, notImplemented } from './status.ts'
 import { readStored, updateObject, type WriteOptions } from './write.ts'
 
@@ -47,12 +48,15 @@ export async function patchObject(store: ObjectStore, target: Target, request: P
       { reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch', field: 'force' },
     ])
   }
-  const parsed = parseJson(request.body)
+  const parsed = parsePatch(request.body)
   const { kind, namespace, name, subresource } = target
   const revision = readStored(store, kind, namespace, name)
   const patched = applyPatch(kind, type, revision, parsed)
-  const next = decodePatched(kind, patched, parsed.duplicates, type, request)
-  const object = updateObject(store, kind, revision, next, subresource === 'status' ? 'status' : 'main', request.options)
+  const next = decodePatched(kind, patched, parsed, type, request)
+  const object = updateObject(store, kind, revision, next, subresource === 'status' ? 'status' : 'main', {
+    ...request.options,
+    isPatch: true,
+  })
   return { object, isNew: false }
 }
 
@@ -77,30 +81,50 @@ function applyPatch(kind: Kind, type: string, revision: Revision, { value }: Par
         causes: [{ message: error.message }],
       })
     }
-    if (error instanceof StrategicPatchError) throw badRequest(error.message)
+    if (error instanceof StrategicPatchError)
+      throw new ApiError(error.code, error.code === 500 ? 'InternalError' : error.code === 422 ? 'Invalid' : 'BadRequest', error.message)
     throw error
   }
 }
 
-function decodePatched(kind: Kind, patched: Json, duplicates: readonly string[], type: string, request: PatchRequest): Draft {
-  const { name } = patched['metadata'] as { name: string }
-  const decoded = decodeOrRefuse(kind, patched)
-  const faults = strictFaults(decoded, duplicates)
-  if (faults.length > 0 && request.validation === 'Strict') {
-    throw type === 'application/json-patch+json' || type === 'application/merge-patch+json'
-      ? invalid(kind, name, [
-          {
-            reason: 'FieldValueInvalid',
-            message: `Invalid value: ${request.body}: strict decoding error: ${faults.join(', ')}`,
-            field: 'patch',
-          },
-        ])
-      : badRequest(
-          `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${faults.join(', ')}`,
-        )
+function parsePatch(body: string): Parsed {
+  try {
+    return parseJson(body)
+  } catch {
+    throw badRequest('invalid JSON patch')
   }
-  if (request.validation === 'Warn') faults.forEach(request.options.warn)
+}
+
+/** The patched object as an object again; what is wrong with it is said of the patch. */
+function decodePatched(
+  kind: Kind,
+  patched: Json,
+  { value, duplicates }: Parsed,
+  type: string,
+  { validation, options }: PatchRequest,
+): Draft {
+  // The real server shows a strategic patch as Go prints it, and the result of the others as JSON.
+  const shown = type === 'application/strategic-merge-patch+json' ? goFormat(value) : JSON.stringify(patched)
+  const refuse = (message: string) => invalid({ kind: '', group: '' }, '', [invalidValue('patch', shown, message)])
+  let decoded: Decoded
+  try {
+    decoded = decode(kind.type, patched)
+  } catch (error) {
+    if (error instanceof DecodeError) throw refuse(error.message)
+    throw error
+  }
+  const faults = strictFaults(decoded, duplicates)
+  if (faults.length > 0 && validation === 'Strict') throw refuse(`strict decoding error: ${faults.join(', ')}`)
+  if (validation === 'Warn') faults.forEach(options.warn)
   const draft = decoded.object as Draft
   kind.defaults?.(draft)
   return draft
+}
+
+/** As Go's `%+v`: `map[spec:map[replicas:1]]`. */
+function goFormat(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goFormat).join(' ')}]`
+  if (typeof value !== 'object' || value === null) return value === null ? '<nil>' : String(value)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `map[${entries.map(([key, each]) => `${key}:${goFormat(each)}`).join(' ')}]`
 }

@@ -1,11 +1,12 @@
 import http from 'node:http'
 import { type Exchange, sendJson } from './api.ts'
-import type { Target } from './http-request.ts'
+import { type FieldError, forbiddenField, invalidValue } from './field-error.ts'
+import { integerParameter, type Target } from './http-request.ts'
 import type { Draft } from './kinds/kind.ts'
 import { node } from './kinds/node.ts'
 import { pod } from './kinds/pod.ts'
 import type { Json } from './schema/decode.ts'
-import { ApiError, badRequest } from './status.ts'
+import { ApiError, badRequest, invalid } from './status.ts'
 import { readStored, tableOf } from './write.ts'
 
 const PARAMETERS = ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes']
@@ -16,11 +17,12 @@ const CONNECT_TIMEOUT_MS = 5_000
  * both have been given.
  */
 export async function podLog({ store, url, request, response, api }: Exchange, { namespace, name }: Target): Promise<void> {
+  checkOptions(url.searchParams, name)
   const object = readStored(store, pod, namespace, name).object as Draft
   const container = chooseContainer(object, url.searchParams.get('container') ?? '')
   const host = String(object.spec?.['nodeName'] ?? '')
   if (!host) {
-    response.setHeader('content-type', 'text/plain')
+    response.writeHead(204)
     response.end()
     return
   }
@@ -53,6 +55,20 @@ export async function podLog({ store, url, request, response, api }: Exchange, {
     response.off('close', stop)
     if (request.destroyed) stop()
   }
+}
+
+function checkOptions(query: URLSearchParams, name: string): void {
+  const errors: FieldError[] = []
+  const least = { tailLines: 0, limitBytes: 1, sinceSeconds: 1 }
+  for (const [option, min] of Object.entries(least)) {
+    const value = integerParameter(query, option)
+    if (value === undefined || value >= min) continue
+    errors.push(invalidValue(option, value, min === 0 ? 'must be greater than or equal to 0' : 'must be greater than 0'))
+  }
+  if (query.get('sinceSeconds') && query.get('sinceTime')) {
+    errors.push(forbiddenField('', 'at most one of `sinceTime` or `sinceSeconds` may be specified'))
+  }
+  if (errors.length > 0) throw invalid({ kind: 'PodLogOptions', group: '' }, name, errors)
 }
 
 function relay(upstream: http.ClientRequest, response: http.ServerResponse, onHead: () => void, url: string): Promise<void> {

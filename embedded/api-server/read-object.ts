@@ -60,7 +60,9 @@ function checkKind(kind: Kind, value: Json): Json {
   const sentKind = value['kind'] || kind.kind
   if (typeof sentVersion !== 'string' || typeof sentKind !== 'string') throw unreadable(kind, value)
   if (sentVersion !== wanted) {
-    throw badRequest(`the API version in the data (${sentVersion}) does not match the expected API version (${wanted})`)
+    const [version = ''] = sentVersion.split('/').slice(-1)
+    const text = `no kind "${sentKind}" is registered for version "${sentVersion}" in scheme`
+    throw badRequest(`${sentKind} in version "${version}" cannot be handled as a ${kind.kind}: ${text}`)
   }
   if (sentKind !== kind.kind) {
     throw badRequest(

@@ -15,7 +15,7 @@ export interface Form {
 const GROUP_VERSION = 'meta.k8s.io/v1'
 
 /** Chooses among what the client accepts. @throws {ApiError} 406 when nothing of it can be had */
-export function chooseForm(accept: string | undefined, includeObject: string | null, isListable = true): Form {
+export function chooseForm(accept: string | undefined, includeObject: string | null): Form {
   const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata'
   for (const part of (accept || '*/*').split(',')) {
     const [type = '', ...parameters] = part.split(';').map(text => text.trim())
@@ -24,7 +24,7 @@ export function chooseForm(accept: string | undefined, includeObject: string | n
       const as = named['as']?.replace(/List$/, '')
       if (!as) return { as: 'object', isYaml: false, include }
       const isKnown = as === 'Table' || as === 'PartialObjectMetadata'
-      if (isListable && isKnown && named['g'] === 'meta.k8s.io' && named['v'] === 'v1') return { as, isYaml: false, include }
+      if (isKnown && named['g'] === 'meta.k8s.io' && named['v'] === 'v1') return { as, isYaml: false, include }
     }
     if (type === 'application/yaml' && !named['as']) return { as: 'object', isYaml: true, include }
   }
@@ -75,7 +75,7 @@ export function renderTable(
     return {
       cells: kind.cells(draft, nowMs),
       ...(conditions.length > 0 && { conditions }),
-      ...(form.include !== 'None' && { object: form.include === 'Object' ? draft : partial(draft) }),
+      object: form.include === 'None' ? null : form.include === 'Object' ? draft : partial(draft),
     }
   })
   return JSON.stringify({ kind: 'Table', apiVersion: GROUP_VERSION, metadata, columnDefinitions, rows })

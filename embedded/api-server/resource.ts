@@ -121,6 +121,12 @@ function listQuery({ url, store }: Exchange, { kind, namespace }: Target): ListQ
   }
 }
 
+/** The real server does not know this error of its own in a watch, so it is 500 there and 400 in a list. */
+function watchVersion(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw new ApiError(500, 'InternalError', `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+}
+
 function isWatch({ url }: Exchange): boolean {
   return flagParameter(url.searchParams, 'watch')
 }
@@ -143,7 +149,7 @@ async function watch(exchange: Exchange, { kind, namespace }: Target): Promise<v
   if (match && !query.has('sendInitialEvents'))
     throw optionError('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
   if (query.get('continue')) throw badRequest('continue is not supported for watch')
-  const version = text ? parseVersion(text) : 0
+  const version = text ? watchVersion(text) : 0
   const filter = parseSelectors(kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? '')
   const seconds = integerParameter(query, 'timeoutSeconds') || WATCH_SECONDS_MIN * (1 + Math.random())
   await store.settled()
@@ -163,7 +169,7 @@ async function watch(exchange: Exchange, { kind, namespace }: Target): Promise<v
 
 async function post(exchange: Exchange, { kind, namespace }: Target): Promise<void> {
   if (kind.namespaced && !namespace) throw methodNotAllowed()
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const options = writeOptions(exchange)
   const draft = await readDraft(exchange, kind)
   const created = createObject(exchange.store, kind, namespace, draft, options)
@@ -171,7 +177,7 @@ async function post(exchange: Exchange, { kind, namespace }: Target): Promise<vo
 }
 
 async function put(exchange: Exchange, { kind, namespace, name, subresource }: Target): Promise<void> {
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const options = writeOptions(exchange)
   const { store } = exchange
   const draft = await readDraft(exchange, kind)
@@ -191,7 +197,7 @@ async function put(exchange: Exchange, { kind, namespace, name, subresource }: T
 }
 
 async function patch(exchange: Exchange, target: Target): Promise<void> {
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const options = writeOptions(exchange)
   const { request, url, store } = exchange
   const body = await readBody(request)
@@ -207,7 +213,7 @@ async function patch(exchange: Exchange, target: Target): Promise<void> {
 }
 
 async function deleteOne(exchange: Exchange, { kind, namespace, name }: Target): Promise<void> {
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const { store } = exchange
   const { request, dryRun } = await readDeleteRequest(exchange)
   const options = { ...writeOptions(exchange), ...(dryRun && { dryRun }) }
@@ -228,7 +234,7 @@ async function deleteOne(exchange: Exchange, { kind, namespace, name }: Target):
 async function deleteMany(exchange: Exchange, target: Target): Promise<void> {
   const { kind, namespace } = target
   if (!kind.deleteCollection || (kind.namespaced && !namespace)) throw methodNotAllowed()
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const { store } = exchange
   const query = listQuery(exchange, target)
   const { request, dryRun } = await readDeleteRequest(exchange)
@@ -245,7 +251,7 @@ async function deleteMany(exchange: Exchange, target: Target): Promise<void> {
 async function scale(exchange: Exchange, target: Target): Promise<void> {
   const { kind, namespace, name } = target
   const { request, store, url } = exchange
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const options = writeOptions(exchange)
   if (request.method === 'GET') {
     const revision = readStored(store, kind, namespace, name)
@@ -265,7 +271,7 @@ async function scale(exchange: Exchange, target: Target): Promise<void> {
 }
 
 async function bind(exchange: Exchange, target: Target): Promise<void> {
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const { request, store } = exchange
   const parsed = await parseObject(await readBody(request), request.headers['content-type'])
   bindPod(store, target, parsed, writeOptions(exchange))
@@ -275,7 +281,7 @@ async function bind(exchange: Exchange, target: Target): Promise<void> {
 }
 
 async function finalize(exchange: Exchange, { kind, name }: Target): Promise<void> {
-  const form = formOf(exchange, false)
+  const form = formOf(exchange)
   const draft = await readDraft(exchange, kind)
   const object = finalizeNamespace(exchange.store, name, draft, writeOptions(exchange))
   return answerWritten(exchange, 200, object, form, kind)
@@ -294,9 +300,11 @@ async function readDeleteRequest({ request, url }: Exchange): Promise<{ request:
   const type = request.headers['content-type']
   const parsed: Parsed =
     body.trim() === '' ? { value: {}, duplicates: [] } : type?.includes('yaml') ? await parseYaml(body) : await parseObject(body, type)
-  const value = parsed.value as DeleteRequest & { dryRun?: string[] }
+  const value = parsed.value as DeleteRequest & { dryRun?: string[]; kind?: string }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw badRequest('expected DeleteOptions in the body of the request')
+  if (value.kind && value.kind !== 'DeleteOptions')
+    throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${value.kind}`)
   const grace = integerParameter(query, 'gracePeriodSeconds')
   const policy = query.get('propagationPolicy')
   const orphan = query.get('orphanDependents')
@@ -368,14 +376,13 @@ function optionError(field: string, message: string): ApiError {
   ])
 }
 
-function formOf({ request, url }: Exchange, isListable = true): Form {
-  return chooseForm(request.headers.accept, url.searchParams.get('includeObject'), isListable)
+function formOf({ request, url }: Exchange): Form {
+  return chooseForm(request.headers.accept, url.searchParams.get('includeObject'))
 }
 
 async function answerWritten(exchange: Exchange, code: number, object: Draft, form: Form, kind: Kind): Promise<void> {
-  void kind
   await exchange.store.settled()
-  return answer(exchange, code, JSON.stringify(object), form)
+  return answer(exchange, code, renderObject(kind, { object, json: JSON.stringify(object) }, form), form)
 }
 
 async function answer({ response }: Exchange, code: number, json: string, form: Form): Promise<void> {

@@ -18,6 +18,7 @@ export function parseSelectors(kind: Kind, labelSelector: string, fieldSelector:
 }
 
 function parseLabels(selector: string): Filter[] {
+  if (/^\s*,|,\s*,|,\s*$/.test(selector)) throw badRequest(`unable to parse requirement: found ',', expected: identifier after ','`)
   return splitTerms(selector).map(term => {
     const set = /^(\S+?)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term)
     if (set) {
@@ -61,7 +62,11 @@ function fieldReader(kind: Kind, field: string): (object: Draft) => string {
   if (field === 'metadata.namespace' && kind.namespaced) return object => object.metadata.namespace ?? ''
   // Which fields there are does not depend on the object, so an empty one tells.
   const fields = kind.selectableFields
-  if (fields && Object.hasOwn(fields({ metadata: {} } as Draft), field)) return object => fields(object)[field] ?? ''
+  if (!fields) {
+    const known = kind.namespaced ? '"metadata.name", "metadata.namespace"' : '"metadata.name"'
+    throw badRequest(`${JSON.stringify(field)} is not a known field selector: only ${known}`)
+  }
+  if (Object.hasOwn(fields({ metadata: {} } as Draft), field)) return object => fields(object)[field] ?? ''
   throw badRequest(`field label not supported: ${field}`)
 }
 

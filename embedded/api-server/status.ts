@@ -38,8 +38,10 @@ export function notFound(kind: Kind, name: string): ApiError {
   return new ApiError(404, 'NotFound', `${qualified(kind)} "${name}" not found`, about(kind, name))
 }
 
-export function alreadyExists(kind: Kind, name: string): ApiError {
-  return new ApiError(409, 'AlreadyExists', `${qualified(kind)} "${name}" already exists`, about(kind, name))
+/** @param isGoing the object of that name is being deleted */
+export function alreadyExists(kind: Kind, name: string, isGoing: boolean): ApiError {
+  const prefix = isGoing ? 'object is being deleted: ' : ''
+  return new ApiError(409, 'AlreadyExists', `${prefix}${qualified(kind)} "${name}" already exists`, about(kind, name))
 }
 
 export function conflict(kind: Kind, name: string, detail: string): ApiError {
@@ -60,7 +62,7 @@ export function invalid(kind: Pick<Kind, 'kind' | 'group'>, name: string, errors
   return new ApiError(422, 'Invalid', `${kind.kind}${kind.group ? `.${kind.group}` : ''} "${name}" is invalid: ${detail}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
-    kind: kind.kind,
+    ...(kind.kind && { kind: kind.kind }),
     causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
   })
 }

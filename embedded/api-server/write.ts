@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { ObjectStore, Revision } from '../store/object-store.ts'
+import { invalidValue } from './field-error.ts'
 import { trackUpdate } from './fields/track.ts'
 import { isSame } from './kinds/compare.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
@@ -13,6 +14,8 @@ export interface WriteOptions {
   /** Who writes, for managedFields. */
   readonly manager: string
   readonly warn: Warn
+  /** The object was made from the stored one, so it has its uid. */
+  readonly isPatch?: true
 }
 
 /** Which part of the object a write may change. */
@@ -43,7 +46,10 @@ export function readStored(store: ObjectStore, kind: Kind, namespace: string, na
 export function createObject(store: ObjectStore, kind: Kind, namespace: string, draft: Draft, options: WriteOptions): Draft {
   const { metadata } = draft
   placeIn(kind, namespace, draft)
-  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  if (metadata.resourceVersion) {
+    // 500, not 400: the real server does not know its own error here.
+    throw new ApiError(500, 'InternalError', 'resourceVersion should not be set on objects to be created')
+  }
   delete metadata.deletionTimestamp
   delete metadata.deletionGracePeriodSeconds
   trackUpdate(kind, undefined, draft, { manager: options.manager, subresource: '', time: now() })
@@ -55,14 +61,16 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   if (!metadata.name && metadata.generateName) metadata.name = generateName(metadata.generateName)
   kind.prepareCreate?.(draft)
   const errors = [...validateMetadata(kind, draft), ...(kind.validate?.(draft) ?? [])]
-  if (errors.length > 0) throw invalid(kind, metadata.name, errors)
+  if (errors.length > 0) throw invalid(kind, metadata.name ?? '', errors)
   kind.warnings?.(draft).forEach(options.warn)
   const table = tableOf(kind)
   const key = keyIn(namespace, metadata.name)
-  if (store.get(table, key)) throw alreadyExists(kind, metadata.name)
+  const standing = store.get(table, key)
+  if (standing) throw alreadyExists(kind, metadata.name, standing.object.metadata.deletionTimestamp !== undefined)
   const refused = kind.allocate?.(draft, undefined, others(store, table)) ?? []
   if (refused.length > 0) throw invalid(kind, metadata.name, refused)
-  if (kind.kind === 'Namespace') kind.defaults?.(draft)
+  // What was generated has defaults too: the label of a namespace's name, the labels of a job.
+  kind.defaults?.(draft)
   if (options.dryRun) return draft
   return store.put(table, key, draft).object as Draft
 }
@@ -79,6 +87,7 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
   const { name } = previous.metadata
   checkPlace(kind, previous, next)
   if (metadata.uid && metadata.uid !== previous.metadata.uid) {
+    if (options.isPatch) throw invalid(kind, name, [invalidValue('metadata.uid', metadata.uid, 'field is immutable')])
     const detail = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${previous.metadata.uid}`
     throw conflict(kind, name, detail)
   }

@@ -1,7 +1,8 @@
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
 import { duplicate, type FieldError, invalidValue, notSupported, required, tooMany } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
+import { reachFaults } from './addresses.ts'
 import { AGE, age, column, firstOf, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
 import { labelFaults, portFaults, subdomainFaults } from './names.ts'
@@ -67,14 +68,12 @@ function validate(object: Draft): FieldError[] {
 
 function endpointErrors(endpoint: Json, path: string, type: string): FieldError[] {
   const addresses = (endpoint['addresses'] ?? []) as string[]
-  if (addresses.length === 0) return [required(`${path}.addresses`, 'must contain at least 1 address')]
+  if (addresses.length === 0) return [required(`${path}.addresses`)]
   if (addresses.length > ADDRESSES_MAX) return [tooMany(`${path}.addresses`, addresses.length, ADDRESSES_MAX)]
   const errors: FieldError[] = []
   for (const [index, address] of addresses.entries()) {
     const field = `${path}.addresses[${index}]`
-    // The real server refuses loopback addresses too; pods of embedded mode live there.
-    if (type === 'IPv4' && !isIPv4(address)) errors.push(invalidValue(field, address, 'must be an IPv4 address'))
-    if (type === 'IPv6' && !isIPv6(address)) errors.push(invalidValue(field, address, 'must be an IPv6 address'))
+    if (type === 'IPv4' || type === 'IPv6') errors.push(...addressErrors(address, type, field))
     if (type === 'FQDN') errors.push(...subdomainFaults(address).map(fault => invalidValue(field, address, fault)))
   }
   const hostname = endpoint['hostname'] as string | undefined
@@ -82,6 +81,13 @@ function endpointErrors(endpoint: Json, path: string, type: string): FieldError[
   const node = endpoint['nodeName'] as string | undefined
   if (node !== undefined) errors.push(...subdomainFaults(node).map(fault => invalidValue(`${path}.nodeName`, node, fault)))
   return errors
+}
+
+function addressErrors(address: string, type: 'IPv4' | 'IPv6', field: string): FieldError[] {
+  if (!isIP(address)) return [invalidValue(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
+  if (type === 'IPv4' && !isIPv4(address)) return [invalidValue(field, address, 'must be an IPv4 address')]
+  if (type === 'IPv6' && !isIPv6(address)) return [invalidValue(field, address, 'must be an IPv6 address')]
+  return reachFaults(address).map(fault => invalidValue(field, address, fault))
 }
 
 function portErrors(ports: readonly Json[]): FieldError[] {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
 import { type FieldError, invalidValue, notSupported, required } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
+import { reachFaults } from './addresses.ts'
 import { AGE, age, column, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
 import { labelFaults, portFaults, subdomainFaults } from './names.ts'
@@ -50,8 +51,8 @@ function validate(object: Draft): FieldError[] {
 }
 
 function addressErrors(ip: string, path: string): FieldError[] {
-  // The real server refuses loopback addresses too; pods of embedded mode live there.
-  return isIP(ip) ? [] : [invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
+  if (!isIP(ip)) return [invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
+  return reachFaults(ip).map(fault => invalidValue(path, ip, fault))
 }
 
 const SHOWN_MAX = 3

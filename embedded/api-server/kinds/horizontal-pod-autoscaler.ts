@@ -1,5 +1,5 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
-import { type FieldError, invalidValue, required } from '../field-error.ts'
+import { type FieldError, invalidValue, notSupported, required } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
 import { AGE, age, column, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
@@ -89,10 +89,26 @@ function validate(object: Draft): FieldError[] {
   const target = (spec['scaleTargetRef'] ?? {}) as Json
   const errors: FieldError[] = []
   if (min !== undefined && min < 1) errors.push(invalidValue('spec.minReplicas', min, 'must be greater than or equal to 1'))
-  if (max < 1) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than 0'))
+  if (max === 0) errors.push(required('spec.maxReplicas'))
+  else if (max < 1) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to 1'))
   if (min !== undefined && max < min) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'))
   for (const field of ['kind', 'name']) if (!target[field]) errors.push(required(`spec.scaleTargetRef.${field}`))
+  for (const [index, metric] of ((spec['metrics'] ?? []) as Json[]).entries()) {
+    const type = String(metric['type'] ?? '')
+    const place = `spec.metrics[${index}]`
+    if (!METRIC_TYPES.includes(type))
+      errors.push(type ? notSupported(`${place}.type`, type, METRIC_TYPES) : required(`${place}.type`, 'must specify a metric source type'))
+    else if (!metric[sourceOf(type)])
+      errors.push(required(`${place}.${sourceOf(type)}`, 'must populate information for the given metric source'))
+  }
   return errors
+}
+
+const METRIC_TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource']
+
+/** `Resource` is told in the field `resource`. */
+function sourceOf(type: string): string {
+  return type.replace(/^./, letter => letter.toLowerCase())
 }
 
 const SHOWN_MAX = 2
@@ -102,7 +118,7 @@ function targets(object: Draft): string {
   const current = (object.status?.['currentMetrics'] ?? []) as Json[]
   if (metrics.length === 0) return '<none>'
   const texts = metrics.map((metric, index) => {
-    const field = String(metric['type']).replace(/^./, letter => letter.toLowerCase())
+    const field = sourceOf(String(metric['type']))
     const source = (metric[field] ?? {}) as Json
     const target = (source['target'] ?? {}) as Json
     const now = ((current[index]?.[field] as Json | undefined)?.['current'] ?? {}) as Json

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
 import { type FieldError, invalidValue, notSupported, required } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
@@ -62,11 +63,12 @@ function validate(object: Draft): FieldError[] {
   const rules = (spec['rules'] ?? []) as Json[]
   const backend = spec['defaultBackend'] as Json | undefined
   const errors: FieldError[] = []
-  if (rules.length === 0 && !backend) errors.push(invalidValue('spec', rules, 'either `defaultBackend` or `rules` must be specified'))
+  if (rules.length === 0 && !backend) errors.push(invalidValue('spec', null, 'either `defaultBackend` or `rules` must be specified'))
   if (backend) errors.push(...backendErrors(backend, 'spec.defaultBackend'))
   for (const [index, rule] of rules.entries()) {
     const host = String(rule['host'] ?? '')
     if (host) {
+      if (isIP(host)) errors.push(invalidValue(`spec.rules[${index}].host`, host, 'must be a DNS name, not an IP address'))
       const faults = subdomainFaults(host.startsWith('*.') ? host.slice(2) : host)
       errors.push(...faults.map(fault => invalidValue(`spec.rules[${index}].host`, host, fault)))
     }

@@ -17,7 +17,8 @@ const CONFIG_KEY_MESSAGE =
 
 /** What a DNS label (RFC 1123) may not be, in the real server's words; a generateName may end in a hyphen. */
 export function labelFaults(name: string, prefix = false): string[] {
-  return lengthAndForm(masked(name, prefix), 63, LABEL, LABEL_MESSAGE)
+  const text = masked(name, prefix)
+  return lengthAndForm(text, 63, LABEL, SUBDOMAIN.test(text) && text.includes('.') ? 'must not contain dots' : LABEL_MESSAGE)
 }
 
 /** The same for Services: a label that starts with a letter (RFC 1035). */
@@ -56,7 +57,7 @@ export function qualifiedNameFaults(key: string): string[] {
 }
 
 export function labelValueFaults(value: string): string[] {
-  return lengthAndForm(value, 63, /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/, LABEL_VALUE_MESSAGE)
+  return lengthAndForm(value, 63, /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/, LABEL_VALUE_MESSAGE, 'bytes')
 }
 
 /** Keys of ConfigMaps and Secrets. */
@@ -87,9 +88,9 @@ function masked(name: string, prefix: boolean): string {
   return prefix && name.endsWith('-') ? `${name.slice(0, -1).replace(/-$/, 'a')}` : name
 }
 
-function lengthAndForm(text: string, lengthMax: number, form: RegExp, message: string): string[] {
+function lengthAndForm(text: string, lengthMax: number, form: RegExp, message: string, unit = 'characters'): string[] {
   const faults: string[] = []
-  if (Buffer.byteLength(text) > lengthMax) faults.push(`must be no more than ${lengthMax} bytes`)
+  if (Buffer.byteLength(text) > lengthMax) faults.push(`must be no more than ${lengthMax} ${unit}`)
   if (!form.test(text)) faults.push(message)
   return faults
 }

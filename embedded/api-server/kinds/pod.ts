@@ -115,7 +115,7 @@ function syncIps(status: Json): void {
 
 function validate(object: Draft): FieldError[] {
   const spec = object.spec ?? {}
-  const errors = validatePodSpec(spec, 'spec')
+  const errors = validatePodSpec(spec, 'spec', true)
   const grace = Number(spec['terminationGracePeriodSeconds'])
   if (grace < 0) errors.push(invalidValue('spec.terminationGracePeriodSeconds', grace, 'must be greater than or equal to 0'))
   return errors

@@ -45,6 +45,11 @@ export function kindAt(group: string, version: string, plural: string): Kind | u
   return byPath.get(`${group}/${version}/${plural}`)
 }
 
+/** Is anything served under this group. */
+export function hasGroup(group: string): boolean {
+  return KINDS.some(kind => kind.group === group)
+}
+
 /** Is anything served under this group and version. */
 export function hasGroupVersion(group: string, version: string): boolean {
   return KINDS.some(kind => kind.group === group && kind.version === version)

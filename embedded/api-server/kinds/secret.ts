@@ -71,12 +71,17 @@ function validate(object: Draft): FieldError[] {
   return errors
 }
 
+/** In Go's words for the two commonest faults. */
 function jsonFault(base64: string): string | undefined {
+  const text = Buffer.from(base64, 'base64').toString()
   try {
-    JSON.parse(Buffer.from(base64, 'base64').toString())
+    JSON.parse(text)
     return undefined
-  } catch (error) {
-    return (error as Error).message
+  } catch {
+    const [, brace = '', first] = /^\s*(\{?)\s*(\S?)/.exec(text) ?? []
+    if (!first) return 'unexpected end of JSON input'
+    const place = brace ? 'object key string' : 'value'
+    return `invalid character '${first}' looking for beginning of ${place}`
   }
 }
 

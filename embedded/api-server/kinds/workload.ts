@@ -35,9 +35,10 @@ export function validateReplicated(spec: Json): FieldError[] {
 
 /** The selector must select what the template makes. */
 export function selectorMatches(selector: LabelSelector | null | undefined, template: Json): FieldError[] {
-  const labels = (((template['metadata'] ?? {}) as Json)['labels'] ?? {}) as Record<string, string>
-  if (!selector || isEmptySelector(selector) || selects(selector, labels)) return []
-  return [invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')]
+  const labels = ((template['metadata'] ?? {}) as Json)['labels'] as Record<string, string> | undefined
+  // No selector selects nothing; an empty one, all.
+  if (selector && (isEmptySelector(selector) || selects(selector, labels ?? {}))) return []
+  return [invalidValue('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`')]
 }
 
 /** Does a `metav1.LabelSelector` match these labels. */

@@ -5,6 +5,13 @@ import { type Field, type Shape, type Type, typeOf } from '../schema/schema.ts'
 /** The patch cannot be merged into this object. */
 export class StrategicPatchError extends Error {
   override readonly name = 'StrategicPatchError'
+  /** The HTTP status that the real server gives it; 500 for what it did not foresee. */
+  readonly code: 400 | 422 | 500
+
+  constructor(message: string, code: 400 | 422 | 500 = 500) {
+    super(message)
+    this.code = code
+  }
 }
 
 /**
@@ -33,7 +40,7 @@ function mergeMap(original: Json, patch: Json, type: Type | undefined): Json {
       return rest
     }
     if (directive === 'delete') return {}
-    if (directive !== 'merge') throw new StrategicPatchError(`Unknown patch type: ${String(directive)}`)
+    if (directive !== 'merge') throw unknownDirective(patch)
     delete patch[DIRECTIVE]
   }
   retainKeys(original, patch)
@@ -78,7 +85,7 @@ function mergeList(original: unknown[], patch: unknown[], field: Field, order: u
   const key = field.mergeKey
   if (!key) {
     const merged = [...original, ...patch.filter(element => !original.includes(element))]
-    return order === undefined ? merged : sortBy(merged, original, listOf(order), element => element)
+    return sortBy(merged, original, order === undefined ? patch : listOf(order), element => element)
   }
   const type = childType(field.of)
   const directives = patch.filter(element => isMap(element) && element[DIRECTIVE] !== undefined) as Json[]
@@ -94,26 +101,35 @@ function mergeList(original: unknown[], patch: unknown[], field: Field, order: u
   for (const element of patch as Json[]) {
     if (!isMap(element)) throw new StrategicPatchError('expected a list of objects in the patch')
     if (element[DIRECTIVE] === 'delete') continue
+    if (element[DIRECTIVE] !== undefined && element[DIRECTIVE] !== 'merge') throw unknownDirective(element)
     if (element[key] === undefined) throw missingKey(element, key)
     const index = result.findIndex(existing => existing[key] === element[key])
     if (index < 0) result = [...result, mergeMap({}, element, type)]
     else result = result.with(index, mergeMap(result[index] ?? {}, element, type))
   }
-  if (order === undefined) return result
-  return sortBy(result, original as Json[], listOf(order) as Json[], element => element[key])
+  const named = (order === undefined ? patch : listOf(order)) as Json[]
+  return sortBy(result, original as Json[], named, element => element[key])
 }
 
-/** Puts what the order names in its order; what it does not name stays behind what it stood behind before. */
+/**
+ * Puts what the order names into its order, and the rest around it: a named element comes first unless both stood in the original list the
+ * other way round (`mergeSortedSlice`). So what is new comes in front.
+ */
 function sortBy<T>(list: readonly T[], original: readonly T[], order: readonly T[], keyOf: (element: T) => unknown): T[] {
   const rank = new Map(order.map((element, index) => [keyOf(element), index]))
-  const named = list.filter(element => rank.has(keyOf(element))).sort((a, b) => rank.get(keyOf(a))! - rank.get(keyOf(b))!)
-  const rest = list.filter(element => !rank.has(keyOf(element)))
   const position = new Map(original.map((element, index) => [keyOf(element), index]))
+  const isNamed = (element: T) => rank.has(keyOf(element))
+  const named = list.filter(isNamed).sort((a, b) => rank.get(keyOf(a))! - rank.get(keyOf(b))!)
+  const rest = list.filter(element => !isNamed(element))
   const result: T[] = []
   let next = 0
   for (const element of rest) {
-    const at = position.get(keyOf(element)) ?? Number.POSITIVE_INFINITY
-    while (next < named.length && (position.get(keyOf(named[next]!)) ?? Number.NEGATIVE_INFINITY) < at) result.push(named[next++]!)
+    const at = position.get(keyOf(element)) ?? -1
+    while (next < named.length) {
+      const other = position.get(keyOf(named[next]!)) ?? -1
+      if (at >= 0 && other >= 0 && at < other) break
+      result.push(named[next++]!)
+    }
     result.push(element)
   }
   return [...result, ...named.slice(next)]
@@ -132,7 +148,7 @@ function retainKeys(original: Json, patch: Json): void {
   delete patch[RETAIN]
   for (const key of Object.keys(patch)) {
     if (!key.startsWith('$') && patch[key] !== null && !listOf(keep).includes(key)) {
-      throw new StrategicPatchError('$retainKeys list does not contain every field of the patch')
+      throw new StrategicPatchError('patch should not contain fields that are not in the $retainKeys list', 422)
     }
   }
   for (const key of Object.keys(original)) if (!listOf(keep).includes(key)) delete original[key]
@@ -148,7 +164,17 @@ function stripDirectives(patch: Json): Json {
 }
 
 function missingKey(element: Json, key: string): StrategicPatchError {
-  return new StrategicPatchError(`map: ${JSON.stringify(element)} does not contain declared merge key: ${key}`)
+  return new StrategicPatchError(`map: ${goMap(element)} does not contain declared merge key: ${key}`)
+}
+
+function unknownDirective(map: Json): StrategicPatchError {
+  return new StrategicPatchError(`unknown patch type: ${String(map[DIRECTIVE])}`)
+}
+
+/** A flat map as Go prints it. */
+function goMap(map: Json): string {
+  const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `map[${entries.map(([key, value]) => `${key}:${isMap(value) ? goMap(value) : String(value)}`).join(' ')}]`
 }
 
 function listOf(value: unknown): unknown[] {

@@ -18,13 +18,27 @@ const FIELD_PATHS = [
   'status.podIPs',
 ]
 
-/** What is checked of one container. @param isInit it ends before the others start, so it has no probes */
-export function validateContainer(container: Json, path: string, volumes: ReadonlySet<string>, isInit: boolean): FieldError[] {
+/**
+ * What is checked of one container.
+ *
+ * @param isInit it ends before the others start, so it has no probes
+ * @param isPod it is a pod's own, not of a template, whose checks are laxer
+ */
+export function validateContainer(
+  container: Json,
+  path: string,
+  volumes: ReadonlySet<string>,
+  isInit: boolean,
+  isPod: boolean,
+): FieldError[] {
   const errors: FieldError[] = []
   const name = String(container['name'] ?? '')
   if (!name) errors.push(required(`${path}.name`))
   else errors.push(...labelFaults(name).map(fault => invalidValue(`${path}.name`, name, fault)))
-  if (!container['image']) errors.push(required(`${path}.image`))
+  const image = String(container['image'] ?? '')
+  if (!image) errors.push(required(`${path}.image`))
+  else if (isPod && image.trim() !== image)
+    errors.push(invalidValue(`${path}.image`, image, 'must not have leading or trailing whitespace'))
   errors.push(...oneOf(container['terminationMessagePolicy'], `${path}.terminationMessagePolicy`, MESSAGE_POLICIES))
   errors.push(...validatePorts(list(container['ports']), `${path}.ports`))
   errors.push(...validateEnv(list(container['env']), `${path}.env`))

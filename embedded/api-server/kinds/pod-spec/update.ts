@@ -4,7 +4,7 @@ import { isSame } from '../compare.ts'
 import type { Draft } from '../kind.ts'
 
 const MESSAGE =
-  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative),`spec.tolerations` (only additions to existing tolerations)'
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
 
 /** What may change on a pod that stands: images, a shorter deadline, more tolerations (`ValidatePodUpdate`). */
 export function validatePodUpdate(next: Draft, previous: Draft): FieldError[] {

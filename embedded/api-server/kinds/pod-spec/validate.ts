@@ -8,7 +8,7 @@ const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'Non
 const SECONDS_MAX = 2_147_483_647
 
 /** What the real server checks of a pod spec, in its order (`ValidatePodSpec`), as far as this platform's pods go. */
-export function validatePodSpec(spec: Json, path: string): FieldError[] {
+export function validatePodSpec(spec: Json, path: string, isPod: boolean): FieldError[] {
   const errors: FieldError[] = []
   const volumes = validateVolumes(list(spec['volumes']), `${path}.volumes`, errors)
   const containers = list(spec['containers'])
@@ -20,7 +20,9 @@ export function validatePodSpec(spec: Json, path: string): FieldError[] {
   ] as const) {
     for (const [index, container] of group.entries()) {
       const place = `${path}.${field}[${index}]`
-      errors.push(...validateContainer(container, place, volumes, field === 'initContainers' && container['restartPolicy'] !== 'Always'))
+      errors.push(
+        ...validateContainer(container, place, volumes, field === 'initContainers' && container['restartPolicy'] !== 'Always', isPod),
+      )
       const name = String(container['name'] ?? '')
       if (names.has(name)) errors.push(duplicate(`${place}.name`, name))
       names.add(name)
@@ -51,7 +53,7 @@ export function validateTemplate(template: Json, path: string): FieldError[] {
     errors.push(...qualifiedNameFaults(key.toLowerCase()).map(fault => invalidValue(`${path}.annotations`, key, fault)))
   }
   const spec = (template['spec'] ?? {}) as Json
-  errors.push(...validatePodSpec(spec, `${path}.spec`))
+  errors.push(...validatePodSpec(spec, `${path}.spec`, false))
   if (list(spec['ephemeralContainers']).length > 0) {
     errors.push(forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   }
