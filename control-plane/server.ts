@@ -26,6 +26,8 @@ const HEADERS: Readonly<Record<string, string>> = {
 // A config may hold 1 MB of values, which JSON's escapes can swell.
 const BODY_BYTES_MAX = 4 * 1024 * 1024
 
+const CLOSE_TIMEOUT_MS = 2_000
+
 /** Makes the HTTP server of the API, without its routes: parsing, headers, and the one place where errors become statuses. */
 export function buildServer(options: { log: Log; metrics: ControlPlaneMetrics }): FastifyInstance {
   const { log, metrics } = options
@@ -59,6 +61,16 @@ export function buildServer(options: { log: Log; metrics: ControlPlaneMetrics })
   server.setNotFoundHandler((_, reply) => reply.status(404).send({ detail: 'Not found.' }))
   parseBodies(server)
   return server
+}
+
+/** Answers what is under way, for a moment; who follows a log, or reads slowly, is cut off then. */
+export async function closeServer(server: FastifyInstance): Promise<void> {
+  const closed = server.close()
+  const timer = setInterval(() => server.server.closeIdleConnections(), 20)
+  const deadline = setTimeout(() => server.server.closeAllConnections(), CLOSE_TIMEOUT_MS)
+  await closed
+  clearInterval(timer)
+  clearTimeout(deadline)
 }
 
 /** Turns whatever a handler threw into an answer. */

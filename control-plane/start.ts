@@ -32,7 +32,7 @@ import { Workloads } from './deploy/workloads.ts'
 import { controlPlaneMetrics } from './metrics.ts'
 import { PlatformLog } from './platform-log.ts'
 import { openRecords } from './records.ts'
-import { buildServer } from './server.ts'
+import { buildServer, closeServer } from './server.ts'
 
 export interface ControlPlaneOptions {
   readonly api: KubernetesApi
@@ -130,15 +130,16 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
           const app = records.apps.get(id)
           if (!app) return
           if (app.deleting) return destroy(id)
-          await completeApp(app, { records, cluster, syncRouting })
+          if (records.releases.list(id).length === 0) await completeApp(app, { records, cluster, syncRouting })
           await deployer.reconcile(id)
         },
       }),
     )
+    const address = await server.listen({ port: config.port, host: config.host })
+    stack.add('server', { stop: () => closeServer(server) })
+    // Told first, so that requests that wait for a rollout are answered before the server closes.
     stack.add('deployer', deployer)
     stack.add('commands', { stop: () => stopping.abort() })
-    const address = await server.listen({ port: config.port, host: config.host })
-    stack.add('server', { stop: () => server.close() })
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
 
     const port = Number(new URL(address).port)

@@ -21,6 +21,10 @@ const HOPELESS: readonly string[] = [
   ...['CrashLoopBackOff', 'RunContainerError', 'CreateContainerError', 'CreateContainerConfigError', 'StartError'],
 ]
 
+// Nodes come and go: only a pod that has found none for so long is taken at its word.
+const UNSCHEDULABLE_GRACE_MS = 15_000
+const RECHECK_MS = 5_000
+
 /**
  * Waits until a Deployment runs what was written, and nothing else.
  *
@@ -44,13 +48,23 @@ export async function awaitRollout(
     fault = deployment && findFault(deployment, pods)
     return fault !== undefined || (deployment !== undefined && isSettled(deployment, written.metadata.generation ?? 0))
   }
-  try {
-    await workloads.until(isDecided, AbortSignal.any([signal, timeout]))
-  } catch (error) {
-    if (!timeout.aborted || signal.aborted) throw error
-    throw new RolloutError(`${name} did not become ready within ${Math.round(timeoutMs / 1000)} seconds`)
+  for (;;) {
+    // Asked again now and then, since a pod that finds no node says nothing more while its grace runs out.
+    const tick = AbortSignal.timeout(RECHECK_MS)
+    try {
+      await workloads.until(isDecided, AbortSignal.any([signal, timeout, tick]))
+      break
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (timeout.aborted) throw late(name, timeoutMs)
+      if (!tick.aborted) throw error
+    }
   }
   if (fault) throw fault
+}
+
+function late(name: string, timeoutMs: number): RolloutError {
+  return new RolloutError(`${name} did not become ready within ${Math.round(timeoutMs / 1000)} seconds`)
 }
 
 /** True when the controller has seen the write and all pods are new, available and as many as wanted. */
@@ -80,7 +94,8 @@ export function findFault(deployment: Deployment, pods: readonly Pod[]): Rollout
 export function findPodFault(pod: Pod): RolloutError | undefined {
   const { name = '', labels = {} } = pod.metadata ?? {}
   const scheduled = pod.status?.conditions?.find(condition => condition.type === 'PodScheduled')
-  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable')
+  const unscheduledMs = Date.now() - Date.parse(String(scheduled?.lastTransitionTime ?? ''))
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable' && unscheduledMs > UNSCHEDULABLE_GRACE_MS)
     return new RolloutError(`${name} (${labels['type']}): FailedScheduling: ${scheduled.message ?? ''}`, name)
   for (const { state, lastState, image } of pod.status?.containerStatuses ?? []) {
     const waiting = state?.waiting

@@ -43,7 +43,7 @@ export function canonicalHost(domain: string, platformDomain: string): string {
   const lower = domain.toLowerCase()
   const suffix = `.${platformDomain.toLowerCase()}`
   const head = lower.endsWith(suffix) ? lower.slice(0, -suffix.length) : lower
-  return head && !head.includes('.') ? head : lower
+  return LABEL.test(head) ? head : lower
 }
 
 /** True when one of the two is a wildcard that covers the other; both in canonical form. */
