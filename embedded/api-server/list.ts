@@ -59,7 +59,7 @@ export function listObjects(store: ObjectStore, kind: Kind, query: ListQuery): P
 /** A version of the query. @throws {ApiError} 400 */
 export function parseVersion(text: string): number {
   if (!/^\d+$/.test(text)) {
-    throw badRequest(`invalid resource version ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+    throw badRequest(`invalid resource version: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
   }
   return Number(text)
 }

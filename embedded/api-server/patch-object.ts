@@ -1,4 +1,5 @@
 import type { ObjectStore, Revision } from '../store/object-store.ts'
+import { applyObject } from './apply-object.ts'
 import { invalidValue } from './field-error.ts'
 import type { Target } from './http-request.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
@@ -8,7 +9,7 @@ import { mergePatch } from './patch/merge.ts'
 import { StrategicPatchError, strategicPatch } from './patch/strategic.ts'
 import { type FieldValidation, type Parsed, strictFaults } from './read-object.ts'
 import { type Decoded, DecodeError, decode, type Json } from './schema/decode.ts'
-import { ApiError, badRequest, invalid, notImplemented } from './status.ts'
+import { ApiError, badRequest, invalid } from './status.ts'
 import { readStored, updateObject, type WriteOptions } from './write.ts'
 
 export interface PatchRequest {
@@ -42,7 +43,7 @@ export async function patchObject(store: ObjectStore, target: Target, request: P
       `the body of the request was in an unknown format - accepted media types include: ${TYPES.join(', ')}`,
     )
   }
-  if (type === 'application/apply-patch+yaml') throw notImplemented('server-side apply')
+  if (type === 'application/apply-patch+yaml') return applyObject(store, target, request)
   if (request.force !== undefined) {
     throw invalid({ kind: 'PatchOptions', group: 'meta.k8s.io' }, '', [
       { reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch', field: 'force' },

@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { ObjectStore, Revision } from '../store/object-store.ts'
 import { invalidValue } from './field-error.ts'
+import { type Managers, writeManagers } from './fields/managers.ts'
 import { trackUpdate } from './fields/track.ts'
 import { isSame } from './kinds/compare.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
@@ -14,6 +15,10 @@ export interface WriteOptions {
   /** Who writes, for managedFields. */
   readonly manager: string
   readonly warn: Warn
+  /** What `managedFields` shall say: an apply has worked it out. */
+  readonly managers?: Managers
+  /** Where that is not told by the part that is written. */
+  readonly subresource?: string
   /** The object was made from the stored one, so it has its uid. */
   readonly isPatch?: true
 }
@@ -52,7 +57,7 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   }
   delete metadata.deletionTimestamp
   delete metadata.deletionGracePeriodSeconds
-  trackUpdate(kind, undefined, draft, { manager: options.manager, subresource: '', time: now() })
+  track(kind, undefined, draft, options)
   if (kind.namespaced) checkNamespace(store, kind, namespace, metadata.name || metadata.generateName || '')
   metadata.uid = randomUUID()
   metadata.creationTimestamp = now()
@@ -98,10 +103,10 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
     ])
   }
   keepSystemMetadata(next, previous)
+  track(kind, previous, next, { ...options, subresource: options.subresource ?? (part === 'status' ? 'status' : '') })
   if (part === 'status') kind.prepareStatus?.(next, previous)
   else kind.prepareUpdate?.(next, previous)
   bumpGeneration(kind, next, previous, part)
-  trackUpdate(kind, previous, next, { manager: options.manager, subresource: part === 'status' ? 'status' : '', time: now() })
   const errors = validateMetadataUpdate(next, previous)
   if (part === 'status') errors.push(...(kind.validateStatus?.(next, previous) ?? []))
   else errors.push(...(kind.validateUpdate?.(next, previous) ?? []), ...(kind.validate?.(next) ?? []))
@@ -131,6 +136,12 @@ export function commitUpdate(store: ObjectStore, kind: Kind, revision: Revision,
 /** RFC 3339 in seconds, as metav1.Time. */
 export function now(): string {
   return `${new Date().toISOString().slice(0, 19)}Z`
+}
+
+/** Notes who set which field: before the server adds what is its own. */
+function track(kind: Kind, previous: Draft | undefined, next: Draft, { manager, managers, subresource = '' }: WriteOptions): void {
+  if (managers) writeManagers(next, managers)
+  else trackUpdate(kind, previous, next, { manager, subresource, time: now() })
 }
 
 function placeIn(kind: Kind, namespace: string, { metadata }: Draft): void {

@@ -135,6 +135,7 @@ interface Shape {
   ref?: string
   of?: Shape
   go: string
+  atomic?: true
 }
 
 function shape(pkg: string, type: string): Shape {
@@ -159,7 +160,13 @@ function shape(pkg: string, type: string): Shape {
   if (known?.alias) return { ...shape(name.slice(0, name.lastIndexOf('.')), known.alias), go: display }
   if (!known?.fields) throw new Error(`Cannot find the Go type "${name}"`)
   visit(name)
-  return { t: 'object', ref: name, go: display }
+  // A struct that is owned whole, such as a label selector.
+  return {
+    t: 'object',
+    ref: name,
+    go: display,
+    ...(openapi.definitions[name]?.['x-kubernetes-map-type'] === 'atomic' && { atomic: true as const }),
+  }
 }
 
 function short(pkg: string): string {
@@ -181,7 +188,7 @@ function visit(name: string): void {
     // An alpha field whose type lives in another group: no kind of ours can use it.
     if (/scheduling|node\./.test(field.type)) continue
     const property = definition?.properties?.[field.name]
-    const { t, ref, of, go } = shape(field.pkg, field.type)
+    const { t, ref, of, go, atomic } = shape(field.pkg, field.type)
     const strategy = String(property?.['x-kubernetes-patch-strategy'] ?? '')
     fields[field.name] = {
       t,
@@ -192,7 +199,7 @@ function visit(name: string): void {
       ...(field.omit && { omit: field.omit }),
       ...(property?.['x-kubernetes-list-type'] ? { list: property['x-kubernetes-list-type'] } : {}),
       ...(property?.['x-kubernetes-list-map-keys'] ? { keys: property['x-kubernetes-list-map-keys'] } : {}),
-      ...(property?.['x-kubernetes-map-type'] || openapi.definitions[ref ?? '']?.['x-kubernetes-map-type'] ? { atomic: true } : {}),
+      ...((atomic || property?.['x-kubernetes-map-type'] === 'atomic') && { atomic: true }),
       ...(strategy && { patch: strategy }),
       ...(property?.['x-kubernetes-patch-merge-key'] ? { mergeKey: property['x-kubernetes-patch-merge-key'] } : {}),
     }

@@ -26,6 +26,8 @@ export interface Shape {
   readonly of?: Shape
   /** The Go type, for error messages. */
   readonly go: string
+  /** Owned and replaced whole. */
+  readonly atomic?: true
 }
 
 /** One field of a type. */
@@ -36,7 +38,6 @@ export interface Field extends Shape {
   readonly omit?: 'empty' | 'zero'
   readonly list?: 'atomic' | 'set' | 'map'
   readonly keys?: readonly string[]
-  readonly atomic?: true
   /** Strategic merge: `merge`, `replace`, `retainKeys` or a comma list of them. */
   readonly patch?: string
   readonly mergeKey?: string
