@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { join, relative } from 'node:path'
 import { createLog } from '../kernel/log.ts'
 import { deploySample } from './first-run.ts'
@@ -7,6 +6,7 @@ import { Home, HomeError } from './home.ts'
 import { PortError } from './ports.ts'
 import { RoleLog } from './role-log.ts'
 import { Screen } from './screen.ts'
+import { requireTools, ToolError } from './tools.ts'
 import { type Platform, startPlatform } from './up.ts'
 
 const screen = new Screen()
@@ -105,14 +105,4 @@ function tell(platform: Platform, flags: Flags, tookMs: number): void {
   screen.print(command('git push drycc HEAD:main'))
   screen.print()
   screen.print(`  ${dim('Stop with Ctrl-C; everything is kept, and the next start goes on from here.')}`)
-}
-
-class ToolError extends Error {}
-
-/** git carries every push, so its absence is told before anything starts. */
-function requireTools(): void {
-  const { status, stdout } = spawnSync('git', ['--version'], { encoding: 'utf8' })
-  if (status !== 0) throw new ToolError('Cannot find git: install git 2.28 or newer')
-  const [, major, minor] = /(\d+)\.(\d+)/.exec(stdout) ?? []
-  if (Number(major) * 1000 + Number(minor) < 2028) throw new ToolError(`${stdout.trim()} is too old: install git 2.28 or newer`)
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { delay } from '../kernel/backoff.ts'
 
 /** A port that cannot be had; its message is one line for the person who asked for it. */
@@ -8,26 +8,21 @@ export class PortError extends Error {
 }
 
 /**
- * Settles which ports of the loopback address to use.
+ * Makes sure that ports of the loopback address can be had, before anything is started.
  *
- * @param wanted by the flag that chooses each; 0 takes any free port
+ * @param wanted by the flag that chooses each; 0 is any free port, which who listens chooses
  * @param patienceMs how long a taken port may take to become free: what a killed copy left needs a moment to end
  * @throws {PortError} for the first that is taken
  */
-export async function settlePorts<K extends string>(wanted: Readonly<Record<K, number>>, patienceMs = 0): Promise<Record<K, number>> {
+export async function checkPorts(wanted: Readonly<Record<string, number>>, patienceMs = 0): Promise<void> {
   const held: Server[] = []
-  const settled: Partial<Record<K, number>> = {}
   try {
-    for (const [flag, port] of Object.entries(wanted) as [K, number][]) {
-      const server = await hold(flag, port, performance.now() + patienceMs)
-      held.push(server)
-      settled[flag] = (server.address() as AddressInfo).port
+    for (const [flag, port] of Object.entries(wanted)) {
+      if (port !== 0) held.push(await hold(flag, port, performance.now() + patienceMs))
     }
   } finally {
-    // Held until all are settled, so that no two get the same.
     await Promise.all(held.map(server => new Promise(resolve => server.close(resolve))))
   }
-  return settled as Record<K, number>
 }
 
 async function hold(flag: string, port: number, deadline: number): Promise<Server> {

@@ -9,7 +9,8 @@ export interface RoleOptions {
   readonly name: string
   /** The file that Node runs. */
   readonly file: string
-  readonly env: Readonly<Record<string, string>>
+  /** Made for each start, with the ports that the last one bound, so that a role comes back where others know it. */
+  readonly env: (bound: Readonly<Record<string, number>>) => Readonly<Record<string, string>>
   readonly output: RoleLog
   readonly log: Log
   /** Each time the role says that it is ready, with the ports that it bound. */
@@ -33,6 +34,7 @@ export class RoleProcess implements Running {
   readonly #stop = new AbortController()
   readonly #done: Promise<void>
   #child: ChildProcess | undefined
+  #bound: Readonly<Record<string, number>> = {}
   #lastWords = ''
   readonly #waiting: (() => void)[] = []
   #onFirst: { ready: (ports: Readonly<Record<string, number>>) => void; failed: (error: Error) => void }
@@ -105,7 +107,7 @@ export class RoleProcess implements Running {
     const { file, env, output, nodeArguments = [] } = this.#options
     const child = spawn(process.execPath, [...nodeArguments, file], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: env as NodeJS.ProcessEnv,
+      env: env(this.#bound) as NodeJS.ProcessEnv,
       detached: true,
     })
     this.#child = child
@@ -126,6 +128,7 @@ export class RoleProcess implements Running {
   #hear(message: unknown): void {
     if (typeof message !== 'object' || message === null || !('ready' in message)) return
     const { ports = {} } = message as { ports?: Record<string, number> }
+    this.#bound = ports
     this.#options.onReady?.(ports)
     this.#onFirst.ready(ports)
     for (const resolve of this.#waiting.splice(0)) resolve()

@@ -10,7 +10,7 @@ import { type Administrator, ensureAdministrator, platformApi } from './first-ru
 import type { Home } from './home.ts'
 import { openAuthority, startPlatformCertificate } from './platform-certificate.ts'
 import { applyEndpoints, applyPlatform, type ServedRole } from './platform-objects.ts'
-import { settlePorts } from './ports.ts'
+import { checkPorts } from './ports.ts'
 import { RoleLog } from './role-log.ts'
 import { RoleProcess } from './role-process.ts'
 
@@ -46,7 +46,12 @@ export interface Platform extends Running {
 /** `localhost` and all names under it are this machine's own (RFC 6761 §6.3). */
 const PLATFORM_DOMAIN = 'localhost'
 const API_HOST = `drycc.${PLATFORM_DOMAIN}`
+const LOOPBACK = '127.0.0.1'
 const ROOT = join(import.meta.dirname, '..')
+
+/** Ports that a role bound, by what they serve. */
+type Bound = Readonly<Record<string, number>>
+type RoleEnvironment = (bound: Bound) => Readonly<Record<string, string>>
 
 /**
  * Starts the platform as a cluster would run it: each role a process of its own, with an API server, controllers and a node agent in the
@@ -66,35 +71,22 @@ export async function startPlatform(options: UpOptions): Promise<Platform> {
 
 async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions, stack: Stack): Promise<Platform> {
   // A copy that was killed leaves this mark, and roles that end within moments.
-  const ports = await settlePorts(wanted, home.read('running') === undefined ? 0 : 10_000)
+  await checkPorts(wanted, home.read('running') === undefined ? 0 : 10_000)
   home.write('running', String(process.pid))
   stack.add('mark', { stop: () => home.remove('running') })
-  const inner = await settlePorts({
-    'control-plane': 0,
-    'builder-http': 0,
-    'builder-ssh': 0,
-    'builder-health': 0,
-    logger: 0,
-    'router-health': 0,
-    'router-admin': 0,
-  })
   const kubeconfig = join(home.path, 'kubeconfig')
   const kubeletToken = home.secretFile('kubelet-token')
   const builderKey = home.secretFile('builder-key')
   const roles: Record<string, RoleProcess> = {}
 
-  async function role(
-    name: string,
-    file: string,
-    env: Readonly<Record<string, string>>,
-    onReady?: (ports: Readonly<Record<string, number>>) => void,
-  ) {
+  async function role(name: string, file: string, env: RoleEnvironment, onReady?: (bound: Bound) => void): Promise<Bound> {
     const output = new RoleLog(join(home.folder('logs'), `${name}.log`))
     stack.add(`${name} log`, { stop: () => output.close() })
+    const base = { ...baseEnvironment(home), KUBECONFIG: kubeconfig, POD_NAMESPACE: PLATFORM_NAMESPACE }
     const started = await RoleProcess.start({
       name,
       file: join(ROOT, file),
-      env: { ...baseEnvironment(home), KUBECONFIG: kubeconfig, POD_NAMESPACE: PLATFORM_NAMESPACE, ...env },
+      env: bound => ({ ...base, ...env(bound) }),
       output,
       log,
       ...(onReady ? { onReady } : {}),
@@ -104,97 +96,105 @@ async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions,
   }
 
   onStep('Starting the Kubernetes API')
-  await role('api-server', 'embedded/api-server/main.ts', {
-    APISERVER_PORT: String(ports['kube-port']),
-    APISERVER_BIND: '127.0.0.1',
+  const apiServer = await role('api-server', 'embedded/api-server/main.ts', bound => ({
+    APISERVER_PORT: at(bound, 'https', wanted['kube-port']),
+    APISERVER_BIND: LOOPBACK,
     APISERVER_HOME: home.path,
     APISERVER_KUBELET_TOKEN_FILE: kubeletToken,
-  })
+  }))
   const kubernetes = connectKubernetes(await readCredentials({ KUBECONFIG: kubeconfig }))
   stack.add('Kubernetes client', { stop: () => kubernetes.close() })
   await applyPlatform(kubernetes, PLATFORM_DOMAIN)
 
-  /** A role that came back may have other ports: its EndpointSlice is written again, and the router follows. */
-  const publish = (served: ServedRole) => (bound: Readonly<Record<string, number>>) => {
+  /** Where a role listens goes into its EndpointSlice each time that it is ready, and the router follows. */
+  const publish = (served: ServedRole) => (bound: Bound) => {
     applyEndpoints(kubernetes, served, bound).catch(error => log.error('endpoints not written', { role: served, error }))
   }
 
   onStep('Starting router, control plane, builder and logger')
-  const certificate = startPlatformCertificate(kubernetes, { authority: openAuthority(home), platformDomain: PLATFORM_DOMAIN, log })
-  const bind = '127.0.0.1'
-  await settleAll([
-    certificate.then(running => void stack.add('platform certificate', running)),
-    role('controllers', 'embedded/controllers/main.ts', {}),
-    role('kubelet', 'embedded/kubelet/main.ts', {
-      KUBELET_HOME: home.folder('pods'),
-      KUBELET_IMAGES: home.folder('images'),
-      KUBELET_NODE_NAME: 'local',
-      KUBELET_TOKEN_FILE: kubeletToken,
-      KUBELET_PORT: '0',
+  const router = role('router', 'router/main.ts', bound => ({
+    ROUTER_BIND: LOOPBACK,
+    ROUTER_HTTP_PORT: at(bound, 'http', wanted['http-port']),
+    ROUTER_HTTPS_PORT: at(bound, 'https', wanted['https-port']),
+    ROUTER_GIT_PORT: at(bound, 'git', wanted['git-port']),
+    ROUTER_HEALTH_PORT: '0',
+    ROUTER_ADMIN_PORT: '0',
+    ROUTER_WORKERS: '1',
+    ROUTER_STATE: home.folder('router'),
+  }))
+  const logger = role(
+    'logger',
+    'logger/main.ts',
+    bound => ({
+      LOGGER_PORT: at(bound, 'http'),
+      LOGGER_BIND: LOOPBACK,
+      LOGGER_HOME: home.folder('logger'),
+      STORAGE_ADAPTER: 'file',
+      LOGGER_ADMIN_PORT: '0',
     }),
-    role(
-      'logger',
-      'logger/main.ts',
-      {
-        LOGGER_PORT: String(inner.logger),
-        LOGGER_BIND: bind,
-        LOGGER_HOME: home.folder('logger'),
-        STORAGE_ADAPTER: 'file',
-        LOGGER_ADMIN_PORT: '0',
-      },
-      publish('logger'),
-    ),
+    publish('logger'),
+  )
+  const controlPlane = Promise.all([router, logger]).then(([public_, { http: loggerPort }]) =>
     role(
       'control-plane',
       'control-plane/main.ts',
-      {
-        CONTROLLER_PORT: String(inner['control-plane']),
-        CONTROLLER_BIND: bind,
+      bound => ({
+        CONTROLLER_PORT: at(bound, 'http'),
+        CONTROLLER_BIND: LOOPBACK,
         CONTROLLER_ADMIN_PORT: '0',
         CONTROLLER_PLATFORM_DOMAIN: PLATFORM_DOMAIN,
         CONTROLLER_BUILDER_KEY_FILE: builderKey,
-        CONTROLLER_LOGGER_URL: `http://${bind}:${inner.logger}`,
+        CONTROLLER_LOGGER_URL: `http://${LOOPBACK}:${loggerPort}`,
         CONTROLLER_REGISTRATION: 'enabled',
-        CONTROLLER_PUBLIC_HTTP_PORT: String(ports['http-port']),
-        CONTROLLER_PUBLIC_HTTPS_PORT: String(ports['https-port']),
-      },
+        CONTROLLER_PUBLIC_HTTP_PORT: String(public_['http']),
+        CONTROLLER_PUBLIC_HTTPS_PORT: String(public_['https']),
+      }),
       publish('control-plane'),
     ),
+  )
+  const builder = controlPlane.then(({ http }) =>
     role(
       'builder',
       'builder/main.ts',
-      {
-        BUILDER_BIND: bind,
-        BUILDER_SSH_PORT: String(inner['builder-ssh']),
-        BUILDER_HTTP_PORT: String(inner['builder-http']),
-        BUILDER_HEALTH_PORT: String(inner['builder-health']),
+      bound => ({
+        BUILDER_BIND: LOOPBACK,
+        BUILDER_SSH_PORT: at(bound, 'ssh'),
+        BUILDER_HTTP_PORT: at(bound, 'http'),
+        BUILDER_HEALTH_PORT: '0',
         BUILDER_KEY_FILE: builderKey,
-        BUILDER_CONTROLLER_URL: `http://${bind}:${inner['control-plane']}`,
+        BUILDER_CONTROLLER_URL: `http://${LOOPBACK}:${http}`,
         BUILDER_HOME: home.folder('builder'),
-        BUILDER_RUN_COMMAND: JSON.stringify([
-          process.execPath,
-          join(ROOT, 'embedded/build-runner/main.ts'),
-          '--images',
-          home.folder('images'),
-          '--cache',
-          home.folder('build-cache'),
-        ]),
-      },
+        BUILDER_RUN_COMMAND: buildCommand(home),
+      }),
       publish('builder'),
     ),
-    role('router', 'router/main.ts', {
-      ROUTER_BIND: bind,
-      ROUTER_HTTP_PORT: String(ports['http-port']),
-      ROUTER_HTTPS_PORT: String(ports['https-port']),
-      ROUTER_GIT_PORT: String(ports['git-port']),
-      ROUTER_HEALTH_PORT: String(inner['router-health']),
-      ROUTER_ADMIN_PORT: String(inner['router-admin']),
-      ROUTER_PUBLIC_HTTPS_PORT: String(ports['https-port']),
-      ROUTER_WORKERS: '1',
-      ROUTER_STATE: home.folder('router'),
-    }),
+  )
+  const kubelet = role('kubelet', 'embedded/kubelet/main.ts', () => ({
+    KUBELET_HOME: home.folder('pods'),
+    KUBELET_IMAGES: home.folder('images'),
+    KUBELET_NODE_NAME: 'local',
+    KUBELET_TOKEN_FILE: kubeletToken,
+    KUBELET_PORT: '0',
+  }))
+  const controllers = role('controllers', 'embedded/controllers/main.ts', () => ({}))
+  const certificate = startPlatformCertificate(kubernetes, { authority: openAuthority(home), platformDomain: PLATFORM_DOMAIN, log })
+  await settleAll([
+    certificate.then(running => void stack.add('platform certificate', running)),
+    router,
+    logger,
+    controlPlane,
+    builder,
+    kubelet,
+    controllers,
   ])
 
+  const public_ = await router
+  const ports = {
+    'http-port': public_['http']!,
+    'https-port': public_['https']!,
+    'git-port': public_['git'] ?? wanted['git-port'],
+    'kube-port': apiServer['https']!,
+  }
   onStep('Waiting for the API behind the router')
   const api = platformApi(ports['http-port'], API_HOST)
   stack.add('API client', { stop: () => api.close() })
@@ -228,6 +228,16 @@ async function routed(api: HttpClient): Promise<void> {
     if (status === 401) return
     await new Promise(resolve => setTimeout(resolve, 20))
   }
+}
+
+/** The port to listen on: the one of last time, so that others find the role again, else what was asked for. */
+function at(bound: Bound, name: string, wanted = 0): string {
+  return String(bound[name] ?? wanted)
+}
+
+function buildCommand(home: Home): string {
+  const runner = join(ROOT, 'embedded/build-runner/main.ts')
+  return JSON.stringify([process.execPath, runner, '--images', home.folder('images'), '--cache', home.folder('build-cache')])
 }
 
 /** What every role is given; a person's own variables and secrets stay out of it. */
