@@ -4,9 +4,12 @@ import type { Log } from '../../kernel/log.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { isAuthentic } from './authenticate.ts'
 import { discover, VERSION } from './discovery.ts'
-import { parseTarget } from './http-request.ts'
+import { parseTarget, readBody } from './http-request.ts'
 import { openApi } from './openapi.ts'
+import { parseJson } from './parse-body.ts'
 import { handleResource } from './resource.ts'
+import { answerReview } from './reviews.ts'
+import type { Json } from './schema/decode.ts'
 import { ApiError, notImplemented, type Status } from './status.ts'
 
 export interface ApiOptions {
@@ -106,6 +109,10 @@ export class Api {
       const type = isAggregated && isList ? 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' : 'application/json'
       response.setHeader('vary', 'Accept')
       return sendJson(response, 200, JSON.stringify(found), type)
+    }
+    if (request.method === 'POST' && /^\/apis\/auth/.test(path)) {
+      const review = answerReview(path, parseJson(await readBody(request)).value as Json)
+      if (review) return sendJson(response, 201, JSON.stringify(review))
     }
     const target = parseTarget(path)
     if (!target) return sendText(response, 404, '404 page not found')

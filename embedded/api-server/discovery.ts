@@ -117,6 +117,7 @@ function subresourcesOf(kind: Kind): Subresource[] {
     ...(kind.kind === 'Pod'
       ? [
           { name: 'binding', verbs: ['create'], responseKind: { group: '', version: 'v1', kind: 'Binding' } },
+          { name: 'eviction', verbs: ['create'], responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' } },
           { name: 'log', verbs: ['get'], responseKind: own },
         ]
       : []),

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type Exchange, sendJson } from './api.ts'
 import { bindPod } from './binding.ts'
 import { type DeleteRequest, deleteObject } from './delete.ts'
+import { evictPod } from './evict.ts'
 import { finalizeNamespace } from './finalize.ts'
 import { flagParameter, integerParameter, readBody, type Target } from './http-request.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
@@ -74,9 +75,9 @@ async function handleSubresource(exchange: Exchange, target: Target): Promise<vo
       if (method !== 'GET') throw methodNotAllowed()
       return podLog(exchange, target)
     }
-    if (subresource === 'binding') {
+    if (subresource === 'binding' || subresource === 'eviction') {
       if (method !== 'POST') throw methodNotAllowed()
-      return bind(exchange, target)
+      return act(exchange, target, subresource === 'binding' ? bindPod : evictPod)
     }
     if (UNSUPPORTED.has(subresource)) throw notImplemented(`${kind.plural}/${subresource}`)
   }
@@ -84,7 +85,7 @@ async function handleSubresource(exchange: Exchange, target: Target): Promise<vo
   throw unknownResource()
 }
 
-const UNSUPPORTED = new Set(['exec', 'attach', 'portforward', 'proxy', 'eviction', 'ephemeralcontainers', 'resize'])
+const UNSUPPORTED = new Set(['exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers', 'resize'])
 const UNSUPPORTED_ELSEWHERE = new Set(['services/proxy', 'nodes/proxy', 'serviceaccounts/token'])
 
 async function getOne(exchange: Exchange, { kind, namespace, name }: Target): Promise<void> {
@@ -270,11 +271,12 @@ async function scale(exchange: Exchange, target: Target): Promise<void> {
   return answer(exchange, 200, JSON.stringify(scaleOf(kind, scaled)), form)
 }
 
-async function bind(exchange: Exchange, target: Target): Promise<void> {
+/** A POST that does something to an object and answers that it is done. */
+async function act(exchange: Exchange, target: Target, perform: typeof bindPod): Promise<void> {
   const form = formOf(exchange)
   const { request, store } = exchange
   const parsed = await parseObject(await readBody(request), request.headers['content-type'])
-  bindPod(store, target, parsed, writeOptions(exchange))
+  perform(store, target, parsed, writeOptions(exchange))
   await store.settled()
   const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
   return answer(exchange, 201, JSON.stringify(status), form)
