@@ -63,9 +63,9 @@ suite('the SSH door', () => {
   })
 
   test('takes every usual kind of key', async () => {
-    for (const [type, ...options] of [['rsa', '-b', '2048'], ['ecdsa'], ['ed25519']] as string[][]) {
+    for (const type of ['rsa', 'ecdsa', 'ed25519']) {
       const key = path.join(bed.root, `kind-${type}`)
-      await run('ssh-keygen', ['-q', '-t', type!, ...options, '-N', '', '-f', key])
+      await run('ssh-keygen', ['-q', '-t', type, '-N', '', '-f', key])
       const { stdout } = await run('ssh-keygen', ['-l', '-E', 'md5', '-f', `${key}.pub`])
       bed.controlPlane.users.get('ana')!.fingerprints.push(/MD5:(\S+)/.exec(stdout)![1]!)
       const words = bed.sshArguments('ana').map(word => (word === bed.keyOf('ana') ? key : word))
@@ -136,10 +136,10 @@ suite('the SSH door', () => {
     await ping()
   })
 
-  test('takes a fifty-megabyte push in bounded memory, and refuses one over the limit', async () => {
+  test('takes a push of fifty megabytes and gives it back, in bounded memory', async () => {
     const work = await bed.workTree({ 'big.bin': randomBytes(50 * 1024 ** 2) })
     const before = process.memoryUsage().rss
-    const push = await bed.git('ana', work, 'push', '-q', bed.sshUrl('shop'), 'main')
+    const push = await bed.git('ana', work, '-c', 'core.compression=0', 'push', '-q', bed.sshUrl('shop'), 'main')
     assert.equal(push.code, 0, push.stderr)
     const grown = (process.memoryUsage().rss - before) / 1024 ** 2
     assert.ok(grown < 120, `${grown} MB`)

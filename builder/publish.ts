@@ -1,4 +1,5 @@
 import type { BuildResult } from '../kernel/contract.ts'
+import { formatDuration } from '../kernel/units.ts'
 import type { PushOutput } from './build/push-output.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { Push } from './receive/git-server.ts'
@@ -9,10 +10,17 @@ const WAITING_MS = 15_000
 /**
  * Makes the release of a build and follows its rollout, which the control plane answers for.
  *
+ * @param buildMs how long the build took, to be told
  * @returns the release's version
  * @throws {RefusedError} with the control plane's reason when the release fails; what ran before keeps running
  */
-export async function publish(push: Push, built: BuildResult, output: PushOutput, controlPlane: ControlPlane): Promise<number> {
+export async function publish(
+  push: Push,
+  built: BuildResult,
+  buildMs: number,
+  output: PushOutput,
+  controlPlane: ControlPlane,
+): Promise<number> {
   output.line('Launching App...')
   const startedAt = performance.now()
   const waiting = setInterval(() => {
@@ -28,7 +36,8 @@ export async function publish(push: Push, built: BuildResult, output: PushOutput
       dockerfile: built.dockerfile,
     })
     output.line(`Done, ${push.app}:v${release.version} deployed to Workflow`)
-    if (urls.length > 0) output.line(`success: ${push.app} v${release.version} answers at\n${urls.map(url => `  ${url}`).join('\n')}`)
+    const times = `built in ${formatDuration(buildMs)}, deployed in ${formatDuration(performance.now() - startedAt)}`
+    output.line([`success: ${push.app} v${release.version} is live (${times})`, ...urls.map(url => `  ${url}`)].join('\n'))
     output.line("Use 'drycc open' to view this application in your browser")
     return release.version
   } finally {

@@ -19,6 +19,14 @@ export interface Outcome {
   readonly stderr: string
 }
 
+/** A program in a process group of its own. */
+export interface RunningProgram {
+  readonly child: ChildProcess
+  /** Resolves when its output holds a text. */
+  said(text: string): Promise<void>
+  readonly ended: Promise<Outcome>
+}
+
 /** A control plane that knows some users and keeps what is released. */
 export class StubControlPlane {
   readonly users = new Map<string, { password: string; apps: string[]; fingerprints: string[] }>()
@@ -190,35 +198,14 @@ export class TestBed {
     return run('git', args, { cwd: directory, env: this.#gitEnvironment(user) })
   }
 
-  /** Starts git and leaves it running; `said` resolves when its output holds a text. */
-  startGit(
-    user: string,
-    directory: string,
-    ...args: string[]
-  ): { child: ChildProcess; said(text: string): Promise<void>; ended: Promise<Outcome> } {
-    const child = spawn('git', args, { cwd: directory, env: this.#gitEnvironment(user), detached: true })
-    let output = ''
-    const waiting = new Set<() => void>()
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', text => {
-        output += text
-        for (const check of waiting) check()
-      })
-    }
-    const ended = once(child, 'close').then(([code]) => ({ code: code ?? -1, stdout: '', stderr: output }))
-    return {
-      child,
-      ended,
-      said: text =>
-        new Promise((resolve, reject) => {
-          const check = () => {
-            if (output.includes(text)) resolve()
-          }
-          waiting.add(check)
-          check()
-          void ended.then(() => reject(new Error(`git ended without "${text}": ${output}`)))
-        }),
-    }
+  /** Starts git and leaves it running. */
+  startGit(user: string, directory: string, ...args: string[]): RunningProgram {
+    return start('git', args, { cwd: directory, env: this.#gitEnvironment(user) })
+  }
+
+  /** Starts a command over ssh, its input left open. */
+  startSsh(user: string, command: string): RunningProgram {
+    return start('ssh', [...this.sshArguments(user), 'git@127.0.0.1', command])
   }
 
   #gitEnvironment(user: string): Record<string, string> {
@@ -252,4 +239,27 @@ export function run(
     })
     child.stdin?.end()
   })
+}
+
+function start(program: string, args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): RunningProgram {
+  const child = spawn(program, args, { ...options, detached: true })
+  let output = ''
+  const waiting = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', text => {
+      output += text
+      for (const check of waiting) check()
+    })
+  }
+  const ended = once(child, 'close').then(([code]) => ({ code: code ?? -1, stdout: '', stderr: output }))
+  const said = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      const check = () => {
+        if (output.includes(text)) resolve()
+      }
+      waiting.add(check)
+      check()
+      void ended.then(() => reject(new Error(`${program} ended without "${text}": ${output}`)))
+    })
+  return { child, ended, said }
 }

@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { BuildResult } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
-import { formatDuration } from '../../kernel/units.ts'
 import { type ControlPlane, RefusedError } from '../control-plane.ts'
 import type { BuilderMetrics } from '../metrics.ts'
 import { publish } from '../publish.ts'
@@ -49,10 +48,8 @@ export async function deployPush(push: Push, parts: PipelineParts): Promise<bool
     log.info('built', { image: built.image, detected: built.detected, ms: Math.round(builtAt - startedAt) })
     output.line('Build complete.')
     push.releasing()
-    const version = await publish(push, built, output, parts.controlPlane)
-    const releasedMs = performance.now() - builtAt
-    output.line(`(built in ${formatDuration(builtAt - startedAt)}, deployed in ${formatDuration(releasedMs)})`)
-    log.info('deployed', { version, ms: Math.round(releasedMs) })
+    const version = await publish(push, built, builtAt - startedAt, output, parts.controlPlane)
+    log.info('deployed', { version, ms: Math.round(performance.now() - builtAt) })
     parts.metrics.pushes.inc({ result: 'deployed' })
     return true
   } catch (error) {

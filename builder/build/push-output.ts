@@ -22,8 +22,7 @@ export class PushOutput {
 
   /** Writes a text of one or more lines. */
   line(text: string): void {
-    const lines = text.split('\n').flatMap(line => cutLine(cleanLine(this.#mask(line), this.#color)))
-    this.#last = this.#write(`${lines.join('\n')}\n`)
+    this.#send(text.split('\n'))
   }
 
   /** What went wrong, in one sentence, and what to do about it. */
@@ -35,27 +34,39 @@ export class PushOutput {
   /** Takes the raw output of a program. Each call of the returned `push` resolves when the pusher can take more. */
   raw(bytesMax: number): { push(chunk: Uint8Array): Promise<void>; end(): void } {
     let bytes = 0
-    let cut = false
-    const splitter = new LineSplitter(line => this.line(line))
+    let lines: string[] = []
+    const splitter = new LineSplitter(line => lines.push(line))
+    const flush = () => {
+      if (lines.length > 0) this.#send(lines)
+      lines = []
+    }
     return {
       push: async chunk => {
-        if (cut) return
+        if (bytes > bytesMax) return
         bytes += chunk.length
         splitter.push(chunk)
         if (bytes > bytesMax) {
-          cut = true
           splitter.end()
-          this.line(`warning: the output is longer than ${Math.round(bytesMax / 1024 ** 2)} MB, the rest of it is not shown`)
+          lines.push(`warning: the output is longer than ${Math.round(bytesMax / 1024 ** 2)} MB, the rest of it is not shown`)
         }
+        flush()
         await this.#last
       },
-      end: () => splitter.end(),
+      end: () => {
+        splitter.end()
+        flush()
+      },
     }
   }
 
   /** Resolves when all has been sent, or the pusher has gone. */
   flushed(): Promise<void> {
     return this.#last
+  }
+
+  #send(lines: readonly string[]): void {
+    const clean = lines.flatMap(line => cutLine(cleanLine(this.#mask(line), this.#color)))
+    this.#last = this.#write(`${clean.join('\n')}\n`)
   }
 }
 

@@ -8,7 +8,7 @@ const read = name => (existsSync(path.join(request.source, name)) ? readFileSync
 
 process.stdout.write(`-----> Building ${request.app}\n`)
 const output = read('output')
-if (output) writeSync(1, output)
+if (output) await new Promise(resolve => process.stdout.write(output, resolve))
 if (read('show-env')) process.stdout.write(`secret is ${request.env.SECRET}\nenvironment has ${Object.keys(process.env).filter(name => name.startsWith('BUILDER_')).length} settings of the builder\n`)
 if (read('fail')) process.exit(7)
 if (read('hang')) {
