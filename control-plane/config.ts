@@ -1,24 +1,12 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
-import {
-  duration,
-  type Environment,
-  integer,
-  list,
-  oneOf,
-  optional,
-  port,
-  readEnv,
-  SettingsError,
-  secret,
-  text,
-} from '../kernel/settings.ts'
+import { duration, type Environment, integer, list, oneOf, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
 
 /** The settings of the control plane. */
 export type ControlPlaneConfig = ReturnType<typeof controlPlaneConfig>
 
 /** Reads the control plane's settings. @throws {SettingsError} naming every fault */
 export function controlPlaneConfig(env: Environment) {
-  const config = readEnv(env, {
+  return readEnv(env, {
     port: port('CONTROLLER_PORT', '8000'),
     host: text('CONTROLLER_BIND', '0.0.0.0'),
     adminPort: port('CONTROLLER_ADMIN_PORT', '8001'),
@@ -29,7 +17,7 @@ export function controlPlaneConfig(env: Environment) {
     publicHttpsPort: port('CONTROLLER_PUBLIC_HTTPS_PORT', '443'),
     /** The secret that builder and control plane share; without it every hook is refused. */
     builderKey: secret('CONTROLLER_BUILDER_KEY'),
-    loggerUrl: text('CONTROLLER_LOGGER_URL', 'http://drycc-logger'),
+    loggerUrl: parsed('CONTROLLER_LOGGER_URL', 'http://drycc-logger', parseUrl),
     registration: oneOf('CONTROLLER_REGISTRATION', ['enabled', 'disabled', 'admin_only'], 'admin_only'),
     reservedNames: list('CONTROLLER_RESERVED_NAMES'),
     /** How long one batch of new pods may take. */
@@ -39,10 +27,20 @@ export function controlPlaneConfig(env: Environment) {
     /** Wrong passwords for one name from one address within a minute. */
     loginFailureCountMax: integer('CONTROLLER_LOGIN_FAILURES', '10', { min: 1 }),
     /** URLs that are told of each release. */
-    deployHookUrls: list('CONTROLLER_DEPLOY_HOOK_URLS'),
-    deployHookSecret: optional('CONTROLLER_DEPLOY_HOOK_SECRET'),
+    deployHookUrls: parsed('CONTROLLER_DEPLOY_HOOK_URLS', '', parseUrls),
+    deployHookSecret: secret('CONTROLLER_DEPLOY_HOOK_SECRET'),
   })
-  if (!URL.canParse(config.loggerUrl))
-    throw new SettingsError([`CONTROLLER_LOGGER_URL: Cannot read URL "${config.loggerUrl}": write it as http://host:port`])
-  return config
+}
+
+function parseUrl(text: string): string {
+  if (!/^https?:$/.test(URL.parse(text)?.protocol ?? '')) throw new TypeError(`Cannot read URL "${text}": write it as http://host:port`)
+  return text
+}
+
+function parseUrls(text: string): string[] {
+  return text
+    .split(',')
+    .map(url => url.trim())
+    .filter(Boolean)
+    .map(parseUrl)
 }

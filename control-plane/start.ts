@@ -23,6 +23,7 @@ import { userRoutes } from './api/user-routes.ts'
 import type { ControlPlaneConfig } from './config.ts'
 import { Cluster } from './deploy/cluster.ts'
 import { completeApp, createApp } from './deploy/create-app.ts'
+import { DeployHooks } from './deploy/deploy-hooks.ts'
 import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
 import { lastLines } from './deploy/last-lines.ts'
@@ -68,6 +69,9 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     const workloads = stack.add('workloads', new Workloads(api, log))
     await workloads.synced
 
+    const outside = httpClient({ connectTimeoutMs: 5_000 })
+    stack.add('outside client', { stop: () => outside.close() })
+    const hooks = new DeployHooks(config.deployHookUrls, config.deployHookSecret, outside, log)
     const cluster = new Cluster(api)
     const { deployTimeoutMs: batchTimeoutMs } = config
     const deployer = new Deployer({
@@ -78,6 +82,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
       log,
       batchTimeoutMs,
       lastLines: (app, pod) => lastLines(api, app, pod),
+      onRelease: release => hooks.announce(release),
       onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
     })
     const stopping = new AbortController()

@@ -35,7 +35,9 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
       checkFree(name, app.id, app.owner)
       const domain: Domain = { domain: name, app: app.id, owner: user.username, created: now(), updated: now() }
       if (!(await records.domains.create(domain))) throw taken(name)
-      await deployer.sync(app.id).catch((error: unknown) => {
+      await deployer.sync(app.id).catch(async (error: unknown) => {
+        // The name is not kept for somebody who was told that he did not get it.
+        await records.domains.remove(name).catch(() => {})
         throw unavailable(`Cannot update the Service of ${app.id}: ${(error as Error).message}`, error)
       })
       platformLog.say(app.id, `domain ${name} added`)

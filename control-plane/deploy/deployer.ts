@@ -1,3 +1,4 @@
+import { isStatus } from '../../kernel/kubernetes/api.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { App } from '../domain/app.ts'
 import { type Build, kindOf } from '../domain/build.ts'
@@ -28,6 +29,8 @@ export interface DeployerOptions {
   readonly batchTimeoutMs: number
   /** The last lines that a pod wrote, for the text of a failure; empty where there are none. */
   readonly lastLines: (app: string, pod: string) => Promise<string>
+  /** Told of each release when it is made. */
+  readonly onRelease?: (release: Release) => void
   /** Told how each rollout ended. */
   readonly onRollout?: (outcome: 'succeeded' | 'failed', seconds: number) => void
 }
@@ -66,6 +69,7 @@ export class Deployer {
         const release = await records.releases.create(await make(this.#mustHave(app)))
         if (!release) throw this.#busy(app, kind)
         this.#options.platformLog.say(app, release.summary)
+        this.#options.onRelease?.(release)
         if (release.build) await this.#rollOut(this.#mustHave(app), release, kind, signal)
         return release
       })
@@ -196,7 +200,8 @@ export class Deployer {
     } catch (cause) {
       log.error('previous release not put back', { app: app.id, version: previous?.version, error: cause })
     }
-    if (error instanceof RolloutError) return refused(reason)
+    // What Kubernetes finds invalid is what the user asked for: a request above its limit, a pull policy that is none.
+    if (error instanceof RolloutError || isStatus(error, 400, 422)) return refused(reason)
     log.error('rollout failed', { app: app.id, version: release.version, error })
     return unavailable(reason, error)
   }

@@ -47,7 +47,7 @@ function podSpec(release: Release, type: string, command: readonly string[] | un
   const { IMAGE_PULL_POLICY: pullPolicy } = config.values
   const resources = resourcesOf(config.memory[type], config.cpu[type])
   const container: Container = {
-    name: `${app}-${type}`,
+    name: containerName(app, type),
     image: build?.image ?? '',
     ...(command ? { command: [...command] } : {}),
     env: environment(release),
@@ -64,6 +64,11 @@ function podSpec(release: Release, type: string, command: readonly string[] | un
     ...(Object.keys(config.tags).length > 0 ? { nodeSelector: { ...config.tags } } : {}),
     ...(Object.keys(config.registry).length > 0 ? { imagePullSecrets: [{ name: PULL_SECRET }] } : {}),
   }
+}
+
+/** `<app>-<type>`, as far as a container's name may be long. */
+function containerName(app: string, type: string): string {
+  return `${app}-${type}`.slice(0, 63).replace(/-+$/, '')
 }
 
 /** The procfile's line goes to the shell as one argument; a type without a line runs what the image runs by default. */

@@ -45,8 +45,10 @@ export async function awaitRollout(
     const deployment = workloads.deployment(namespace, name)
     const labels = written.spec?.template.metadata?.labels ?? {}
     const pods = workloads.pods(namespace, labels['type']).filter(pod => pod.metadata.labels?.['version'] === labels['version'])
-    fault = deployment && findFault(deployment, pods)
-    return fault !== undefined || (deployment !== undefined && isSettled(deployment, written.metadata.generation ?? 0))
+    if (!deployment || !isObserved(deployment, written.metadata.generation ?? 0)) return false
+    fault = findFault(deployment, pods)
+    // The pods are watched apart from their Deployment, and whoever lists them next shall find as many as were promised.
+    return fault !== undefined || (isSettled(deployment) && countReady(pods) >= (deployment.spec?.replicas ?? 1))
   }
   for (;;) {
     // Asked again now and then, since a pod that finds no node says nothing more while its grace runs out.
@@ -67,12 +69,21 @@ function late(name: string, timeoutMs: number): RolloutError {
   return new RolloutError(`${name} did not become ready within ${Math.round(timeoutMs / 1000)} seconds`)
 }
 
-/** True when the controller has seen the write and all pods are new, available and as many as wanted. */
-export function isSettled(deployment: Deployment, generation: number): boolean {
-  const { spec, status = {}, metadata } = deployment
-  if ((metadata?.generation ?? 0) < generation || (status.observedGeneration ?? 0) < (metadata?.generation ?? 0)) return false
+/** True when the controller has seen the write; before, what the status says is about what stood until then. */
+export function isObserved({ metadata, status }: Deployment, generation: number): boolean {
+  const current = metadata?.generation ?? 0
+  return current >= generation && (status?.observedGeneration ?? 0) >= current
+}
+
+/** True when all pods are new, available and as many as wanted. */
+export function isSettled({ spec, status = {} }: Deployment): boolean {
   const wanted = spec?.replicas ?? 1
-  return (status.updatedReplicas ?? 0) === wanted && (status.replicas ?? 0) === wanted && (status.availableReplicas ?? 0) === wanted
+  return [status.updatedReplicas, status.replicas, status.availableReplicas].every(count => (count ?? 0) === wanted)
+}
+
+function countReady(pods: readonly Pod[]): number {
+  const isReady = (pod: Pod) => pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+  return pods.filter(pod => !pod.metadata?.deletionTimestamp && isReady(pod)).length
 }
 
 /** Reads out of a Deployment and the pods of its newest version why they will not come up. */

@@ -37,7 +37,7 @@ const OUTPUT_BYTES_MAX = 8 * 1024 * 1024
 export async function runCommand(release: Release, command: string, parts: RunParts): Promise<RunResult> {
   const { api, cluster, workloads } = parts
   const { app, version } = release
-  const name = `${app.slice(0, 53).replace(/-+$/, '')}-run-${randomSuffix()}`
+  const name = `${app}-run-${randomSuffix()}`
   await cluster.applyEnvironment(release)
   parts.onStart(name)
   try {
