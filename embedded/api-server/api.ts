@@ -111,7 +111,10 @@ export class Api {
       return sendJson(response, 200, JSON.stringify(found), type)
     }
     if (request.method === 'POST' && /^\/apis\/auth/.test(path)) {
-      const review = answerReview(path, parseJson(await readBody(request)).value as Json)
+      const body = await readBody(request)
+      // What is asked does not matter to the answer, so a question in protobuf need not be read.
+      const isJson = /json/.test(request.headers['content-type'] ?? '')
+      const review = answerReview(path, isJson ? (parseJson(body.toString()).value as Json) : {})
       if (review) return sendJson(response, 201, JSON.stringify(review))
     }
     const target = parseTarget(path)

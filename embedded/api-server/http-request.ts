@@ -57,7 +57,7 @@ function decodePath(path: string): string[] {
 export const BODY_BYTES_MAX = 3 * 1024 * 1024
 
 /** Reads a request's body. @throws {ApiError} 413 */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const tooLarge = () => new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${BODY_BYTES_MAX}`)
   if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge()
   const chunks: Buffer[] = []
@@ -67,7 +67,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > BODY_BYTES_MAX) throw tooLarge()
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }
 
 /** A query parameter that is a whole number. @throws {ApiError} 400 */

@@ -1,9 +1,12 @@
+import { apiVersion } from '../../kernel/kubernetes/objects.ts'
+import { KINDS } from './kinds/registry.ts'
 import type { Parsed } from './read-object.ts'
+import { decodeProtobuf } from './schema/protobuf.ts'
 import { scanJson } from './schema/scan.ts'
 import { ApiError, badRequest } from './status.ts'
 
 /** Media types in which objects come. */
-const OBJECT_TYPES = ['application/json', 'application/yaml']
+const OBJECT_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
 
 /**
  * Reads an object from a body.
@@ -11,15 +14,15 @@ const OBJECT_TYPES = ['application/json', 'application/yaml']
  * @param contentType as in the header; absent means JSON
  * @throws {ApiError} 400 for what cannot be read, 415 for another media type
  */
-export async function parseObject(body: string, contentType: string | undefined): Promise<Parsed> {
+export async function parseObject(body: Buffer, contentType: string | undefined): Promise<Parsed> {
   const type = (contentType ?? 'application/json').split(';')[0]!.trim().toLowerCase()
-  if (type === 'application/json' || type === '') return parseJson(body)
-  if (type === 'application/yaml') return parseYaml(body)
-  const accepted = [...OBJECT_TYPES, 'application/vnd.kubernetes.protobuf'].join(', ')
+  if (type === 'application/json' || type === '') return parseJson(body.toString())
+  if (type === 'application/yaml') return parseYaml(body.toString())
+  if (type === 'application/vnd.kubernetes.protobuf') return parseProtobuf(body)
   throw new ApiError(
     415,
     'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: ${accepted}`,
+    `the body of the request was in an unknown format - accepted media types include: ${OBJECT_TYPES.join(', ')}`,
   )
 }
 
@@ -41,7 +44,7 @@ export function parseJson(body: string): Parsed {
 export async function parseYaml(body: string): Promise<Parsed> {
   if (/^\s*\{/.test(body)) return parseJson(body)
   const { parseDocument } = await import('yaml')
-  const document = parseDocument(body, { uniqueKeys: false, maxAliasCount: 0 } as object)
+  const document = parseDocument(body, { uniqueKeys: false })
   const [fault] = document.errors
   if (fault) throw badRequest(`yaml: ${fault.message.split('\n')[0]}`)
   try {
@@ -51,4 +54,19 @@ export async function parseYaml(body: string): Promise<Parsed> {
     if (error instanceof ApiError) throw error
     throw badRequest(`yaml: ${(error as Error).message}`)
   }
+}
+
+function parseProtobuf(body: Buffer): Parsed {
+  try {
+    return { value: decodeProtobuf(body, typeFor), duplicates: [] }
+  } catch (error) {
+    throw badRequest((error as Error).message)
+  }
+}
+
+function typeFor(version: string, kind: string): string | undefined {
+  if (kind === 'DeleteOptions') return 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions'
+  if (kind === 'Scale') return 'io.k8s.api.autoscaling.v1.Scale'
+  if (kind === 'Binding') return 'io.k8s.api.core.v1.Binding'
+  return KINDS.find(each => each.kind === kind && apiVersion(each) === version)?.type
 }

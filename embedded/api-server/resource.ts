@@ -7,7 +7,7 @@ import { finalizeNamespace } from './finalize.ts'
 import { flagParameter, integerParameter, readBody, type Target } from './http-request.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import { type ListQuery, listObjects, parseVersion } from './list.ts'
-import { parseJson, parseObject, parseYaml } from './parse-body.ts'
+import { parseJson, parseObject } from './parse-body.ts'
 import { patchObject } from './patch-object.ts'
 import { podLog } from './pod-log.ts'
 import { type FieldValidation, type Parsed, readObject } from './read-object.ts'
@@ -201,7 +201,7 @@ async function patch(exchange: Exchange, target: Target): Promise<void> {
   const form = formOf(exchange)
   const options = writeOptions(exchange)
   const { request, url, store } = exchange
-  const body = await readBody(request)
+  const body = (await readBody(request)).toString()
   const { object, isNew } = await patchObject(store, target, {
     contentType: request.headers['content-type'] ?? '',
     body,
@@ -265,7 +265,7 @@ async function scale(exchange: Exchange, target: Target): Promise<void> {
     const parsed = await parseObject(body, request.headers['content-type'])
     scaled = putScale(store, target, parsed, fieldValidation(url), options)
   } else if (request.method === 'PATCH') {
-    scaled = patchScale(store, target, request.headers['content-type'] ?? '', parseJson(body), options)
+    scaled = patchScale(store, target, request.headers['content-type'] ?? '', parseJson(body.toString()), options)
   } else throw methodNotAllowed()
   await store.settled()
   return answer(exchange, 200, JSON.stringify(scaleOf(kind, scaled)), form)
@@ -299,9 +299,7 @@ async function readDraft({ request, url, warn }: Exchange, kind: Kind): Promise<
 async function readDeleteRequest({ request, url }: Exchange): Promise<{ request: DeleteRequest; dryRun: boolean }> {
   const query = url.searchParams
   const body = await readBody(request)
-  const type = request.headers['content-type']
-  const parsed: Parsed =
-    body.trim() === '' ? { value: {}, duplicates: [] } : type?.includes('yaml') ? await parseYaml(body) : await parseObject(body, type)
+  const parsed: Parsed = body.length === 0 ? { value: {}, duplicates: [] } : await parseObject(body, request.headers['content-type'])
   const value = parsed.value as DeleteRequest & { dryRun?: string[]; kind?: string }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw badRequest('expected DeleteOptions in the body of the request')

@@ -27,6 +27,8 @@ export const pod: Kind = {
     object.status = { phase: 'Pending', qosClass: qualityOfService(object.spec ?? {}) }
   },
   prepareUpdate(next, previous) {
+    if (next.spec) next.spec['priority'] ??= previous.spec?.['priority']
+    admit(next)
     next.status = previous.status ?? {}
   },
   prepareStatus(next, previous) {

@@ -23,6 +23,8 @@ interface GoField {
   name: string
   type: string
   omit: string
+  /** The number of the field in protobuf; below an embedded struct, the numbers that lead to it. */
+  wire: number[]
 }
 
 const [openapiFile = '', apiDir = '', machineryDir = ''] = process.argv.slice(2)
@@ -93,11 +95,12 @@ function readGo(pkg: string, source: string): void {
   for (const [, name = '', body = ''] of source.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
     const fields: GoField[] = []
     for (const line of body.split('\n')) {
-      const match = /^\t(?:(\w+)\s+)?(\S+)\s+`json:"([^"]*)"/.exec(line)
+      const match = /^\t(?:(\w+)\s+)?(\S+)\s+`json:"([^"]*)"(.*)/.exec(line)
       if (!match) continue
       const [jsonName = '', ...options] = (match[3] ?? '').split(',')
       const omit = options.includes('omitzero') ? 'zero' : options.includes('omitempty') ? 'empty' : ''
-      fields.push({ name: jsonName === '-' ? '-' : jsonName, type: match[2] ?? '', omit })
+      const wire = /protobuf:"\w+,(\d+),/.exec(match[4] ?? '')?.[1]
+      fields.push({ name: jsonName === '-' ? '-' : jsonName, type: match[2] ?? '', omit, wire: wire ? [Number(wire)] : [] })
     }
     goTypes.set(`${pkg}.${name}`, { fields })
   }
@@ -125,7 +128,12 @@ function fieldsOf(name: string): (GoField & { pkg: string })[] {
   const pkg = name.slice(0, name.lastIndexOf('.'))
   return (goTypes.get(name)?.fields ?? []).flatMap(field => {
     if (field.name === '-') return []
-    if (field.name === '') return fieldsOf(qualify(pkg, field.type))
+    if (field.name === '') {
+      return fieldsOf(qualify(pkg, field.type)).map(inner => ({
+        ...inner,
+        wire: field.wire.length > 0 ? [...field.wire, ...inner.wire] : [],
+      }))
+    }
     return [{ ...field, pkg }]
   })
 }
@@ -197,6 +205,7 @@ function visit(name: string): void {
       go,
       ...(field.type.startsWith('*') && { ptr: true }),
       ...(field.omit && { omit: field.omit }),
+      ...(field.wire.length > 0 && { wire: field.wire }),
       ...(property?.['x-kubernetes-list-type'] ? { list: property['x-kubernetes-list-type'] } : {}),
       ...(property?.['x-kubernetes-list-map-keys'] ? { keys: property['x-kubernetes-list-map-keys'] } : {}),
       ...((atomic || property?.['x-kubernetes-map-type'] === 'atomic') && { atomic: true }),

@@ -38,6 +38,8 @@ export interface Field extends Shape {
   readonly omit?: 'empty' | 'zero'
   readonly list?: 'atomic' | 'set' | 'map'
   readonly keys?: readonly string[]
+  /** The number of the field in protobuf; more than one where it stands in an embedded message. */
+  readonly wire?: readonly number[]
   /** Strategic merge: `merge`, `replace`, `retainKeys` or a comma list of them. */
   readonly patch?: string
   readonly mergeKey?: string
