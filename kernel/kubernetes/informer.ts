@@ -14,6 +14,8 @@ export interface InformerOptions<T extends KubernetesObject> {
   readonly log: Log
   readonly selection?: Selection
   readonly onChange?: ChangeHandler<T>
+  /** What of an object is kept: a copy of ten thousand objects should not hold what nobody reads. All of it by default. */
+  readonly prune?: (object: Stored<T>) => Stored<T>
   /** How long a watch may say nothing before it is taken for dead; bookmarks come each minute. 90 s by default. */
   readonly silenceMs?: number
   /** Waits between tries; 50 ms to 30 s by default. */
@@ -187,8 +189,9 @@ export class Informer<T extends KubernetesObject> {
     if (type !== 'BOOKMARK') this.#wake()
   }
 
-  #apply(key: string, object: Stored<T> | undefined): void {
+  #apply(key: string, whole: Stored<T> | undefined): void {
     const previous = this.#store.get(key)
+    const object = whole && (this.#options.prune?.(whole) ?? whole)
     if (object) this.#store.set(key, object)
     else if (!this.#store.delete(key)) return
     for (const handler of this.#handlers) this.#tell(handler, key, object, previous)

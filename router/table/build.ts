@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
-import { type Certificate, certificateWarnings, readCertificate } from '../tls/certificates.ts'
-import type { Family, Fault } from './annotations.ts'
+import type { Fault } from './annotations.ts'
 import { type App, readApp } from './app.ts'
+import { CertificateStore, type CertificateStoreOptions } from './certificate-store.ts'
 import { type Claim, Claims } from './claims.ts'
 import { readEndpoints } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
@@ -55,15 +55,10 @@ export interface AppReport {
   readonly ignored: readonly string[]
 }
 
-export interface BuilderOptions {
-  readonly family: Family
-  /** The router's own: where its platform certificate is, and whose Services may take paths of any host. */
-  readonly namespace: string
-  /** Read Secrets with `cert` and `key` too. */
-  readonly oldCertificateKeys?: boolean
-  /** That of the table before this builder's first. */
+/** `namespace`, the router's own, is also whose Services may take paths of any host. */
+export interface BuilderOptions extends CertificateStoreOptions {
+  /** The version of the table before this builder's first. */
   readonly version?: number
-  readonly now?: () => number
 }
 
 /** The key of the router's own faults. */
@@ -75,7 +70,6 @@ const ROUTER = ''
  */
 export class TableBuilder {
   readonly #options: BuilderOptions
-  readonly #now: () => number
   readonly #apps = new Map<string, App>()
   readonly #bases = new Map<string, RouteSpec>()
   readonly #claims = new Claims()
@@ -83,9 +77,7 @@ export class TableBuilder {
   readonly #byDomain = new References()
   /** `proxyDomain` → apps that take paths of it. */
   readonly #byProxyDomain = new References()
-  /** Key of a Secret → apps that name it. */
-  readonly #bySecret = new References()
-  readonly #certificates = new Map<string, { readonly certificate?: Certificate; readonly fault?: string }>()
+  readonly #certificates: CertificateStore
   readonly #routes = new Map<string, RouteSpec>()
   readonly #hosts = new Map<string, HostSpec>()
   readonly #faults = new Map<string, readonly Fault[]>()
@@ -97,7 +89,7 @@ export class TableBuilder {
 
   constructor(options: BuilderOptions) {
     this.#options = options
-    this.#now = options.now ?? Date.now
+    this.#certificates = new CertificateStore(options)
     this.#router = readSettings(undefined, options.family)
     this.#version = options.version ?? 0
   }
@@ -129,14 +121,13 @@ export class TableBuilder {
 
   /** Everything, for a worker that begins. */
   whole(): TableDelta {
-    const usable = [...this.#certificates].flatMap(([key, { certificate }]) => (certificate ? [[key, certificate] as const] : []))
     return {
       version: this.#version,
       whole: true,
       settings: this.#settings ?? this.#router.settings,
       routes: [...this.#routes],
       hosts: [...this.#hosts],
-      certificates: usable,
+      certificates: this.#certificates.all(),
       git: this.#git,
       defaultCertificate: this.#defaultCertificate,
     }
@@ -144,7 +135,7 @@ export class TableBuilder {
 
   /** The Secrets that routes name, whether they exist or not. */
   wantedSecrets(): ReadonlySet<string> {
-    return new Set([...this.#bySecret.things(), ...this.#platformSecrets()])
+    return this.#certificates.wanted()
   }
 
   get router(): RouterAnnotations {
@@ -207,7 +198,7 @@ export class TableBuilder {
     for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
     for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
     for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
-    for (const secret of this.#bySecret.set(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
+    for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
     if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
     if (service && app) {
       this.#apps.set(key, app)
@@ -237,32 +228,13 @@ export class TableBuilder {
     return claims
   }
 
-  /** A Secret that has become unreadable keeps its last good certificate; one that has gone does not. */
-  #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty): (readonly [string, Certificate | null])[] {
-    const platform = this.#platformSecrets()
-    const changes: (readonly [string, Certificate | null])[] = []
-    for (const key of new Set([...changed, ...dirty.secrets])) {
-      const before = this.#certificates.get(key)
-      const isWanted = this.#bySecret.get(key).size > 0 || platform.includes(key)
-      const secret = isWanted ? snapshot.secret(key) : undefined
-      const next = secret ? this.#readSecret(secret, before?.certificate) : undefined
-      if (next) this.#certificates.set(key, next)
-      else this.#certificates.delete(key)
-      for (const app of this.#bySecret.get(key)) dirty.faults.add(app)
-      if (platform.includes(key)) dirty.faults.add(ROUTER)
-      if (next?.certificate?.id === before?.certificate?.id) continue
-      changes.push([key, next?.certificate ?? null])
-      for (const app of this.#bySecret.get(key)) for (const pattern of this.#claims.of(app).keys()) dirty.patterns.add(pattern)
-    }
-    return changes
-  }
-
-  #readSecret(secret: Secret, lastGood: Certificate | undefined) {
-    try {
-      return { certificate: readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false }) }
-    } catch (error) {
-      return { ...(lastGood && { certificate: lastGood }), fault: (error as Error).message }
-    }
+  #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty): TableDelta['certificates'] {
+    const keys = changed.union(dirty.secrets)
+    const { certificates, moved, looked } = this.#certificates.read(key => snapshot.secret(key), keys)
+    for (const app of looked) dirty.faults.add(app)
+    for (const app of moved) for (const pattern of this.#claims.of(app).keys()) dirty.patterns.add(pattern)
+    if ([...keys].some(key => this.#certificates.isPlatform(key))) dirty.faults.add(ROUTER)
+    return certificates
   }
 
   #assignHosts(dirty: Dirty): (readonly [string, HostSpec | null])[] {
@@ -288,7 +260,7 @@ export class TableBuilder {
   /** A short domain always has the platform's certificate (contract 5.3). */
   #certificateKey({ app, domain }: Claim): string | undefined {
     const key = domain.includes('.') ? this.#apps.get(app)?.certificates[domain] : undefined
-    return key && this.#certificates.get(key)?.certificate ? key : undefined
+    return key && this.#certificates.has(key) ? key : undefined
   }
 
   #linkRoutes(dirty: Dirty): (readonly [string, RouteSpec | null])[] {
@@ -363,13 +335,8 @@ export class TableBuilder {
     return { ...base, policy: { ...policy, sslEnforce: false } }
   }
 
-  #platformSecrets(): string[] {
-    const names = ['drycc-router-platform-cert', 'deis-router-platform-cert']
-    return (this.#options.family === 'router.drycc.cc/' ? names : names.reverse()).map(name => `${this.#options.namespace}/${name}`)
-  }
-
   #chooseDefaultCertificate(): string | null | undefined {
-    const next = this.#platformSecrets().find(key => this.#certificates.get(key)?.certificate) ?? null
+    const next = this.#certificates.defaultKey
     if (next === this.#defaultCertificate) return undefined
     this.#defaultCertificate = next
     return next
@@ -398,16 +365,11 @@ export class TableBuilder {
   }
 
   #routerFaults(): Fault[] {
-    const certificates = this.#platformSecrets().flatMap(key => {
-      const { certificate, fault } = this.#certificates.get(key) ?? {}
-      const warnings = certificate ? certificateWarnings(certificate, undefined, this.#now()) : []
-      return [...(fault ? [fault] : []), ...warnings].map(message => ({ key: 'platform certificate', value: key, message }))
-    })
-    return [...this.#router.faults, ...certificates]
+    return [...this.#router.faults, ...this.#certificates.platformFaults()]
   }
 
   #appFaults(app: App): Fault[] {
-    return [...app.faults, ...this.#conflicts(app), ...this.#delegationFaults(app), ...this.#certificateFaults(app)]
+    return [...app.faults, ...this.#conflicts(app), ...this.#delegationFaults(app), ...this.#certificates.faultsOf(app)]
   }
 
   #conflicts(app: App): Fault[] {
@@ -432,16 +394,6 @@ export class TableBuilder {
       if (!winner || (winner.namespace === app.namespace && winner.service === app.service)) return []
       const message = `Cannot serve ${prefix} of ${domain}: the older Service ${winner.namespace}/${winner.service} has it`
       return [{ key: 'proxyLocations', value: prefix, message }]
-    })
-  }
-
-  #certificateFaults(app: App): Fault[] {
-    return Object.entries(app.certificates).flatMap(([domain, key]) => {
-      if (!domain.includes('.')) return []
-      const value = `${domain}:${key}`
-      const { certificate, fault } = this.#certificates.get(key) ?? { fault: `Cannot serve TLS: there is no Secret ${key}` }
-      const warnings = certificate ? certificateWarnings(certificate, domain, this.#now()) : []
-      return [...(fault ? [fault] : []), ...warnings].map(message => ({ key: 'certificates', value, message }))
     })
   }
 }

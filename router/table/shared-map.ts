@@ -26,7 +26,8 @@ export class SharedMap<V> {
   }
 
   /** The map with these entries set, or removed where the value is `undefined`. */
-  with(changes: Iterable<readonly [key: string, value: V | undefined]>): SharedMap<V> {
+  with(changes: readonly (readonly [key: string, value: V | undefined])[]): SharedMap<V> {
+    if (changes.length === 0) return this
     const buckets = this.#buckets.slice()
     const copied = new Map<number, Map<string, V>>()
     let size = this.size
@@ -43,7 +44,7 @@ export class SharedMap<V> {
       else bucket.set(key, value)
       size += bucket.size
     }
-    return copied.size === 0 ? this : new SharedMap(buckets, size)
+    return new SharedMap(buckets, size)
   }
 }
 

@@ -59,17 +59,20 @@ export class ClusterWatch implements Snapshot {
         new Informer(api, RESOURCES.services, {
           log,
           selection: { labelSelector: `${prefix}routable=true` },
+          prune: pruneService,
           onChange: key => touch(() => this.#changes.services.add(key)),
         }),
     )
     this.#ownServices = new Informer(api, RESOURCES.services, {
       log,
       selection: { namespace },
+      prune: pruneService,
       onChange: key => BUILDERS.includes(splitKey(key).name) && touch(() => (this.#changes.builder = true)),
     })
     this.#slices = new Informer(api, RESOURCES.endpointSlices, {
       log,
       selection: { labelSelector: SERVICE_NAME },
+      prune: pruneSlice,
       onChange: (key, slice, previous) => touch(() => this.#indexSlice(key, slice, previous)),
     })
     this.#secrets = new Informer(api, RESOURCES.secrets, {
@@ -193,6 +196,36 @@ export class ClusterWatch implements Snapshot {
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const ROUTERS = ['drycc-router', 'deis-router']
 const BUILDERS = ['drycc-builder', 'deis-builder']
+
+/** Of metadata what routes are made of: managed fields alone are often longer than all the rest. */
+function pruneMetadata({
+  name,
+  namespace,
+  uid,
+  resourceVersion,
+  creationTimestamp,
+  labels,
+  annotations,
+}: Stored['metadata']): Stored['metadata'] {
+  const ours = Object.entries(annotations ?? {}).filter(([key]) => ROUTER_PREFIXES.some(prefix => key.startsWith(prefix)))
+  return {
+    ...{ name, uid, resourceVersion, annotations: Object.fromEntries(ours) },
+    ...(namespace !== undefined && { namespace }),
+    ...(creationTimestamp !== undefined && { creationTimestamp }),
+    ...(labels !== undefined && { labels }),
+  }
+}
+
+function pruneService({ metadata, spec }: Stored<Service>): Stored<Service> {
+  const { ports = [], ipFamilies } = spec ?? {}
+  const kept = ports.map(({ name, port, protocol }) => ({ port, ...(name && { name }), ...(protocol && { protocol }) }))
+  return { metadata: pruneMetadata(metadata), spec: { ports: kept, ...(ipFamilies && { ipFamilies }) } }
+}
+
+function pruneSlice({ metadata, addressType, ports, endpoints }: Stored<EndpointSlice>): Stored<EndpointSlice> {
+  const kept = (endpoints ?? []).map(({ addresses, conditions }) => ({ addresses, ...(conditions && { conditions }) }))
+  return { metadata: pruneMetadata(metadata), addressType, endpoints: kept, ...(ports && { ports }) }
+}
 
 function noChanges() {
   return { services: new Set<string>(), slices: new Set<string>(), secrets: new Set<string>(), router: false, builder: false }
