@@ -14,7 +14,7 @@ const AGAIN_MS = 5000
 
 const KINDS = (Object.values(RESOURCES) as Resource[]).filter(resource => resource.namespaced)
 
-/** What a look through a namespace found. */
+/** What is left in a namespace of one kind. */
 interface Remains {
   readonly resource: Resource
   readonly objects: readonly Stored[]
@@ -28,25 +28,38 @@ interface Remains {
  */
 export function startNamespaceController(cluster: Cluster): Running {
   const { api, views, clock, log } = cluster
+  const allViews = Object.values(views) as unknown as View<KubernetesObject>[]
   const reconciler = startController({ name: 'namespace', log, reconcile: (name, signal) => reconcile(name, signal) })
 
   async function reconcile(name: string, signal: AbortSignal) {
     const namespace = views.namespaces.get(name)
     if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(FINALIZER)) return
-    const found = await look(api, name, signal)
+    // The views tell at no cost when it is worth to ask the API server, which alone knows that a namespace is empty.
+    const seen = see(name)
+    if (seen.length > 0) {
+      await deleteAll(api, seen, signal)
+      await writeConditions(namespace, seen)
+      return { againAfterMs: AGAIN_MS }
+    }
+    const found = await look(api, KINDS, name, signal)
     await deleteAll(api, found, signal)
-    // A kind that held something is looked at again: what has no grace and no finalizer is gone by now.
-    const remains = found.length === 0 ? found : await look(api, name, signal)
+    const kinds = found.map(({ resource }) => resource)
+    const remains = await look(api, kinds, name, signal)
     await writeConditions(namespace, remains)
     if (remains.length > 0) return { againAfterMs: AGAIN_MS }
     await finalize(name)
   }
 
+  function see(name: string): Remains[] {
+    return allViews.map(view => ({ resource: view.resource, objects: view.inNamespace(name) })).filter(({ objects }) => objects.length > 0)
+  }
+
   async function writeConditions(namespace: Stored<Namespace>, remains: readonly Remains[]): Promise<void> {
-    const conditions = buildConditions(namespace.status?.conditions ?? [], remains, timestamp(clock))
+    // What holds nothing back is gone in a moment: there is a word only for what has to be waited for.
+    const held = remains.filter(({ objects }) => objects.some(isHeld))
+    if (held.length === 0) return
+    const conditions = buildConditions(namespace.status?.conditions ?? [], held, timestamp(clock))
     if (conditions === namespace.status?.conditions) return
-    // An empty namespace goes without a last word.
-    if (remains.length === 0 && !namespace.status?.conditions) return
     const body = { status: { phase: 'Terminating', conditions } }
     await ignoreGone(views.namespaces.patch(namespace, { type: 'merge', body }, { subresource: 'status' }))
   }
@@ -60,7 +73,7 @@ export function startNamespaceController(cluster: Cluster): Running {
   }
 
   enqueueAll(views.namespaces, reconciler)
-  for (const view of Object.values(views) as unknown as View<KubernetesObject>[]) {
+  for (const view of allViews) {
     view.onChange((_, object, previous) => {
       const namespace = previous?.metadata.namespace
       if (!object && namespace && views.namespaces.get(namespace)?.metadata.deletionTimestamp) reconciler.enqueue(namespace)
@@ -69,10 +82,10 @@ export function startNamespaceController(cluster: Cluster): Running {
   return reconciler
 }
 
-/** Lists all kinds, past the views. @returns only the kinds of which there is something */
-async function look(api: KubernetesApi, namespace: string, signal: AbortSignal): Promise<Remains[]> {
+/** Lists kinds past the views. @returns only those of which there is something */
+async function look(api: KubernetesApi, kinds: readonly Resource[], namespace: string, signal: AbortSignal): Promise<Remains[]> {
   const found = await Promise.all(
-    KINDS.map(async resource => ({ resource, objects: (await listAll(api, resource, { namespace, signal })).items })),
+    kinds.map(async resource => ({ resource, objects: (await listAll(api, resource, { namespace, signal })).items })),
   )
   return found.filter(({ objects }) => objects.length > 0)
 }
@@ -98,6 +111,12 @@ async function ignoreGone(write: Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!isStatus(error, 404, 409)) throw error
   }
+}
+
+/** True for what does not go at once: a pod has its grace, and a finalizer its time. */
+function isHeld(object: Stored): boolean {
+  const isPod = object.kind === RESOURCES.pods.kind
+  return isPod || (object.metadata.finalizers ?? []).length > 0
 }
 
 /** @returns the very same list when nothing has changed */

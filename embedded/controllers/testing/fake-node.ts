@@ -44,7 +44,7 @@ export async function startFakeNode(
     }
     if (started.has(pod.metadata.uid) || pod.status?.phase !== 'Pending') return
     started.add(pod.metadata.uid)
-    const podIP = `10.244.0.${nextAddress++}`
+    const podIP = `10.244.${nextAddress >> 8}.${nextAddress++ & 255}`
     await patchStatus(pod, {
       phase: 'Running',
       podIP,
