@@ -87,6 +87,28 @@ suite('the router as processes, two of them workers', { skip: process.platform !
   })
 })
 
+suite('a router that is killed', { skip: process.platform !== 'linux' }, () => {
+  test('takes its workers with it, so that the next one finds its ports free', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-'))
+    const first = await Router.start(folder)
+    const workers = await workersOf(first)
+    first.process.kill('SIGKILL')
+    await eventually(async () => workers.every(pid => !isAlive(pid)))
+    const second = await Router.start(folder, { ROUTER_HTTP_PORT: String(first.ports['http']) })
+    assert.equal(second.ports['http'], first.ports['http'])
+    second.process.kill('SIGKILL')
+    await rm(folder, { recursive: true })
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 class Router {
   readonly process: ChildProcess
   readonly ports: Record<string, number>
@@ -96,8 +118,8 @@ class Router {
     this.ports = ports
   }
 
-  static async start(folder: string): Promise<Router> {
-    const child = spawnRouter(folder)
+  static async start(folder: string, env: Record<string, string> = {}): Promise<Router> {
+    const child = spawnRouter(folder, env)
     child.stderr!.resume()
     const message = await new Promise<{ ports: Record<string, number> }>((resolve, reject) => {
       child.once('message', resolve as never)

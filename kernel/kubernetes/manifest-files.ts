@@ -15,7 +15,7 @@ export interface Manifest {
  * namespace, a Secret's `stringData` encoded into `data` as the API server would.
  *
  * @returns also the kinds that the platform does not know; they are left out
- * @throws {Error} when a document is no YAML, or is no object with apiVersion, kind and name
+ * @throws {Error} when a document is no YAML, is no object with apiVersion, kind and name, or has a label or annotation that is no text
  */
 export function parseManifests(text: string): { manifests: Manifest[]; unknownKinds: string[] } {
   const manifests: Manifest[] = []
@@ -29,6 +29,7 @@ export function parseManifests(text: string): { manifests: Manifest[]; unknownKi
       continue
     }
     if (!metadata?.name) throw new Error(`Cannot read a ${kind}: it needs metadata.name`)
+    checkTexts(`${kind} ${metadata.name}`, metadata)
     const resource = BY_KIND.get(`${version} ${kind}`)
     if (resource) manifests.push({ resource, object: complete(resource, document) })
     else unknownKinds.push(`${version} ${kind}`)
@@ -117,6 +118,12 @@ function parseDocuments(text: string): KubernetesObject[] {
     if (typeof value !== 'object' || Array.isArray(value)) throw new Error('Cannot read a document: it is no mapping')
     return [value as KubernetesObject]
   })
+}
+
+/** `routable: true` without quotes is no text in YAML: the API server refuses it, and here it would match no selector without a word. */
+function checkTexts(object: string, { labels, annotations }: NonNullable<KubernetesObject['metadata']>): void {
+  for (const [key, value] of [...Object.entries(labels ?? {}), ...Object.entries(annotations ?? {})])
+    if (typeof value !== 'string') throw new Error(`Cannot read ${object}: "${key}" is ${value}, write it in quotes`)
 }
 
 function complete(resource: Resource, object: KubernetesObject): KubernetesObject {

@@ -30,6 +30,11 @@ suite('parseManifests()', () => {
     assert.deepEqual(unknownKinds, ['example.com/v1 Toy'])
   })
 
+  test('refuses a label that is no text, and says which', () => {
+    const text = '{apiVersion: v1, kind: Service, metadata: {name: a, labels: {routable: true}}}'
+    assert.throws(() => parseManifests(text), /Service a: "routable" is true, write it in quotes/)
+  })
+
   test('refuses broken YAML and documents without kind or name', () => {
     for (const text of ['{', 'a: [', '- 1', 'kind: Service', 'apiVersion: v1\nkind: Service', 'text']) {
       assert.throws(() => parseManifests(text), text)

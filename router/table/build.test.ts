@@ -60,6 +60,25 @@ suite('TableBuilder.build()', () => {
     assert.equal(healed.delta?.routes[0]?.[1]?.policy.maintenance, false)
   })
 
+  test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test' })
+    world.slice('shop', ['10.0.0.1'])
+    world.build()
+    world.slice('shop', undefined as never)
+    world.service('other', { domains: 'other.test' })
+    const broken = world.build()
+    assert.deepEqual(
+      broken.faults.map(([key, faults]) => [key, faults[0]?.key]),
+      [['shop/shop', 'object']],
+    )
+    assert.equal(world.table.match('shop.test', '/')?.endpoints[0]?.key, '10.0.0.1:5000')
+    assert.equal(world.table.match('other.test', '/')?.app, 'other')
+    world.slice('shop', ['10.0.0.2'])
+    assert.deepEqual(world.build().faults, [['shop/shop', []]])
+    assert.equal(world.table.match('shop.test', '/')?.endpoints[0]?.key, '10.0.0.2:5000')
+  })
+
   test('a certificate appears with its Secret, stays while the Secret is broken, goes with it', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test', certificates: 'shop.test:www' })
@@ -198,7 +217,7 @@ class World {
     const slice = {
       addressType: 'IPv4',
       ports: [{ name: 'http', port: 5000 }],
-      endpoints: addresses.map(address => ({ addresses: [address] })),
+      endpoints: addresses ? addresses.map(address => ({ addresses: [address] })) : [{}],
     }
     this.#slices.set(`${namespace}/${name}`, [slice as EndpointSlice])
     this.#changes.slices.add(`${namespace}/${name}`)

@@ -81,6 +81,8 @@ export class TableBuilder {
   readonly #routes = new Map<string, RouteSpec>()
   readonly #hosts = new Map<string, HostSpec>()
   readonly #faults = new Map<string, readonly Fault[]>()
+  /** Objects that could not be read at all; what they last said still counts. */
+  readonly #broken = new Map<string, Fault>()
   #router: RouterAnnotations
   #settings: SettingsSpec | undefined
   #git: RouteSpec | null = null
@@ -192,17 +194,28 @@ export class TableBuilder {
   #readApp(snapshot: Snapshot, key: string, dirty: Dirty): void {
     const service = snapshot.service(key)
     const before = this.#apps.get(key)
+    if (this.#broken.delete(key)) dirty.faults.add(key)
     if (!service && !before) return
+    let app: App | undefined
+    let base: RouteSpec | undefined
+    try {
+      app = service && readApp(service, this.#options.family, before)
+      base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
+    } catch (error) {
+      // What the API server checks, a folder of manifests does not: an object of another shape must hurt nobody but itself.
+      this.#broken.set(key, { key: 'object', value: '', message: `Cannot read the Service or its slices: ${(error as Error).message}` })
+      dirty.faults.add(key)
+      return
+    }
     dirty.apps.add(key)
-    const app = service && readApp(service, this.#options.family, before)
     for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
     for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
     for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
     if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
-    if (service && app) {
+    if (app && base) {
       this.#apps.set(key, app)
-      this.#bases.set(key, buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy))
+      this.#bases.set(key, base)
       if (!isDeepStrictEqual(app.certificates, before?.certificates))
         for (const pattern of this.#claims.of(key).keys()) dirty.patterns.add(pattern)
     } else {
@@ -345,7 +358,13 @@ export class TableBuilder {
   /** @returns `undefined` when nothing changed */
   #readGit(snapshot: Snapshot): RouteSpec | null | undefined {
     const { builder } = snapshot
-    const next = buildGitRoute(builder, builder ? snapshot.slices(keyOf(builder)) : [], this.#options.family)
+    let next: RouteSpec | null
+    try {
+      next = buildGitRoute(builder, builder ? snapshot.slices(keyOf(builder)) : [], this.#options.family)
+    } catch {
+      // As above; the builder is an app too and has the fault there.
+      return undefined
+    }
     if (isDeepStrictEqual(next, this.#git)) return undefined
     this.#git = next
     return next
@@ -355,7 +374,8 @@ export class TableBuilder {
     const changes: (readonly [string, readonly Fault[]])[] = []
     for (const key of dirty.faults) {
       const app = this.#apps.get(key)
-      const faults = key === ROUTER ? this.#routerFaults() : app ? this.#appFaults(app) : []
+      const broken = this.#broken.get(key)
+      const faults = key === ROUTER ? this.#routerFaults() : [...(broken ? [broken] : []), ...(app ? this.#appFaults(app) : [])]
       if (isDeepStrictEqual(faults, this.#faults.get(key) ?? [])) continue
       changes.push([key, faults])
       if (faults.length > 0) this.#faults.set(key, faults)
