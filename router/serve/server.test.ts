@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer as createNetServer } from 'node:net'
+import { suite, test } from 'node:test'
+import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { selfSigned } from '../../kernel/x509.ts'
+import { addressMatcher } from '../table/route.ts'
+import { ok, RawClient, startApp, startBed, startHttpApp, until } from './testbed.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n'
+const LAST = 'GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
+const fallback = selfSigned({ names: ['platform.test'], days: 1 })
+const shop = selfSigned({ names: ['shop.test'], days: 1 })
+const TLS = {
+  cert: fallback.certificate,
+  key: fallback.key,
+  SNICallback: (name: string, done: (error: Error | null, context?: ReturnType<typeof createSecureContext>) => void) =>
+    done(null, name === 'shop.test' ? createSecureContext({ cert: shop.certificate, key: shop.key }) : undefined),
+}
+
+suite('Server.listenHttps()', () => {
+  test('serves by Host what SNI let in, and says https to the app', async () => {
+    await using app = await startHttpApp(() => ok('secret'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, tls: TLS, policy: { sslEnforce: true, hsts: 'max-age=9' } })
+    const client = RawClient.tls(bed.httpsPort, { servername: 'shop.test' })
+    client.send(`${GET}${LAST}`)
+    await client.ended
+    assert.equal(client.text.match(/secret/g)?.length, 2)
+    assert.match(client.text, /Strict-Transport-Security: max-age=9/)
+    assert.match(app.received[0] as string, /\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n/)
+    assert.equal((client.socket as TLSSocket).getPeerCertificate().subjectaltname, 'DNS:shop.test')
+  })
+  test('shows the default certificate to other names, and a 404', async () => {
+    await using bed = await startBed({ tls: TLS })
+    const client = RawClient.tls(bed.httpsPort, { servername: 'other.test' })
+    client.send('GET / HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n')
+    await client.ended
+    assert.match(client.text, /^HTTP\/1\.1 404 /)
+    assert.equal((client.socket as TLSSocket).getPeerCertificate().subjectaltname, 'DNS:platform.test')
+  })
+  test('takes large bodies both ways', async () => {
+    await using app = await startHttpApp(request => ok(request.body))
+    await using bed = await startBed({ apps: { 'shop.test': app }, tls: TLS, policy: { bodyBytesMax: 0 } })
+    const body = Buffer.alloc(3_000_000, 'abcdefghijklmnopqrstuvwxyz').toString('latin1')
+    const client = RawClient.tls(bed.httpsPort, {})
+    client.send(`POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    await client.ended
+    assert.ok(client.text.endsWith(body))
+  })
+  for (const [how, answer] of [
+    ['cuts an answer without close_notify when its end is the only end', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello'],
+    ['ends a whole answer with close_notify', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+  ] as const) {
+    test(how, async () => {
+      await using app = await startApp(socket => socket.once('data', () => socket.end(answer)))
+      await using bed = await startBed({ apps: { 'shop.test': app }, tls: TLS })
+      // Between the two, to see the records: in TLS 1.2 an alert can be told from data by its first byte.
+      const records: Buffer[] = []
+      const tap = createNetServer(client => {
+        const raw = connect({ port: bed.httpsPort, host: '127.0.0.1', allowHalfOpen: true })
+        client.pipe(raw)
+        raw.on('data', (chunk: Buffer) => records.push(chunk))
+        raw.pipe(client)
+        for (const socket of [raw, client]) socket.on('error', () => client.destroy())
+      })
+      tap.listen(0, '127.0.0.1')
+      await once(tap, 'listening')
+      const { port } = tap.address() as AddressInfo
+      const client = new RawClient(
+        tlsConnect({ port, host: '127.0.0.1', servername: 'shop.test', rejectUnauthorized: false, maxVersion: 'TLSv1.2' }),
+      )
+      client.send('GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n')
+      await client.ended
+      client.destroy()
+      tap.close()
+      assert.ok(recordTypes(Buffer.concat(records)).includes(23))
+      assert.equal(recordTypes(Buffer.concat(records)).includes(21), how.startsWith('ends'))
+    })
+  }
+  test('drops who does not finish the handshake, and speaks plain HTTP with nobody', async () => {
+    await using bed = await startBed({ tls: { ...TLS, handshakeTimeout: 80 } as typeof TLS })
+    const silent = new RawClient(connect(bed.httpsPort, '127.0.0.1'))
+    await silent.ended
+    const plain = new RawClient(connect(bed.httpsPort, '127.0.0.1'))
+    plain.send(GET)
+    await plain.ended
+    assert.doesNotMatch(plain.text, /HTTP/)
+    assert.equal(bed.server.stats().connectionsRefused, 2)
+  })
+  test('takes another default certificate while it runs', async () => {
+    await using bed = await startBed({ tls: TLS })
+    const other = selfSigned({ names: ['renewed.test'], days: 1 })
+    bed.server.renewTls({ cert: other.certificate, key: other.key })
+    const client = RawClient.tls(bed.httpsPort, { servername: 'x.test' })
+    client.send(LAST)
+    await client.ended
+    assert.equal((client.socket as TLSSocket).getPeerCertificate().subjectaltname, 'DNS:renewed.test')
+  })
+})
+
+suite('PROXY headers', () => {
+  const settings = { proxyProtocol: true, trusted: addressMatcher(['127.0.0.0/8']) }
+  test('give the client’s address, in one piece or byte by byte', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings })
+    await bed.exchange(`PROXY TCP4 203.0.113.9 127.0.0.1 4660 80\r\n${LAST}`)
+    const client = bed.send('')
+    for (const char of `PROXY TCP6 2001:db8::7 ::1 1 2\r\n${LAST}`) {
+      client.send(char)
+      await new Promise(setImmediate)
+    }
+    await client.ended
+    assert.match(app.received.join(''), /X-Forwarded-For: 203\.0\.113\.9\r\n.*X-Forwarded-For: 2001:db8::7\r\n/s)
+  })
+  test('are required where they are configured', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings, limits: { firstByteMs: 60 } })
+    for (const bytes of [LAST, 'PROXY TCP4 1.2.3.4\r\n', 'PROXY ', '']) assert.equal(await bed.exchange(bytes), '')
+    assert.deepEqual(app.received, [])
+  })
+  test('are request data when they come twice', async () => {
+    await using bed = await startBed({ settings })
+    assert.match(await bed.exchange(`PROXY UNKNOWN\r\nPROXY UNKNOWN\r\n${LAST}`), /^HTTP\/1\.1 400 /)
+  })
+  test('are believed of trusted peers only', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings: { ...settings, trusted: addressMatcher(['10.0.0.0/8']) } })
+    assert.equal(await bed.exchange(`PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\n${LAST}`), '')
+    assert.deepEqual(app.received, [])
+  })
+  test('stand before TLS', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings, tls: TLS })
+    const raw = connect(bed.httpsPort, '127.0.0.1')
+    raw.write('PROXY TCP4 203.0.113.9 127.0.0.1 4660 80\r\n')
+    const client = new RawClient(tlsConnect({ socket: raw, servername: 'shop.test', rejectUnauthorized: false }))
+    client.send(LAST)
+    await client.ended
+    assert.match(client.text, /fine$/)
+    assert.match(app.received[0] as string, /X-Forwarded-For: 203\.0\.113\.9\r\n/)
+  })
+})
+
+suite('Server.drain()', () => {
+  test('ends idle connections, finishes what is under way with Connection: close, and takes no more', async () => {
+    await using app = await startApp(socket =>
+      socket.on('data', (chunk: Buffer) =>
+        chunk.toString().includes('/slow') ? setTimeout(() => socket.write(ok('slow answer')), 100) : socket.write(ok('fine')),
+      ),
+    )
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const idle = bed.send(GET)
+    await idle.until('fine')
+    const busy = bed.send('GET /slow HTTP/1.1\r\nHost: shop.test\r\n\r\n')
+    await until(() => app.received.join('').includes('/slow'))
+    const drained = bed.server.drain(5000)
+    await idle.ended
+    idle.destroy()
+    const late = bed.send(GET)
+    await late.ended
+    assert.equal(late.text, '')
+    await busy.ended
+    assert.match(busy.text, /\r\nConnection: close\r\n.*slow answer$/s)
+    busy.destroy()
+    await drained
+    await until(() => app.open.size === 0)
+  })
+  test('cuts at its deadline', async () => {
+    await using app = await startApp(() => {})
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const client = bed.send(GET)
+    await until(() => app.sockets.length === 1)
+    const before = performance.now()
+    await bed.server.drain(80)
+    assert.ok(performance.now() - before < 1000)
+    await client.ended
+    await until(() => app.open.size === 0)
+  })
+  test('lets who has just connected ask once', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const client = bed.send('')
+    await until(() => bed.server.stats().connectionsOpen === 1)
+    const drained = bed.server.drain(5000)
+    client.send(GET)
+    await client.ended
+    assert.match(client.text, /Connection: close\r\n.*fine$/s)
+    client.destroy()
+    await drained
+  })
+})
+
+suite('A new table', () => {
+  test('serves from the next request of a connection', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const client = bed.send(GET)
+    await client.until('fine')
+    bed.table = { ...bed.table, match: () => undefined, version: 2 }
+    client.send(LAST)
+    await client.ended
+    assert.match(client.text, /fine.*R10/s)
+  })
+})
+
+function recordTypes(bytes: Buffer): number[] {
+  const types: number[] = []
+  for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) types.push(bytes[at] as number)
+  return types
+}
