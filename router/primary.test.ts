@@ -291,9 +291,9 @@ function fingerprint(pem: string): string {
   return new X509Certificate(pem).fingerprint256
 }
 
-/** Asks again at once until it is so; a second and a half is far more than anything here needs. */
+/** Asks again at once until it is so; five seconds are far more than anything here needs. */
 async function eventually(isSo: () => Promise<boolean>) {
-  const deadline = performance.now() + 1500
+  const deadline = performance.now() + 5000
   while (!(await isSo())) {
     assert.ok(performance.now() < deadline, 'it did not come about in time')
     await new Promise(resolve => setImmediate(resolve))
