@@ -50,6 +50,7 @@ const SHIM = fileURLToPath(new URL('shim.sh', import.meta.url))
 const FIFOS = ['stdout', 'stderr', 'status'] as const
 /** How long output may still come after the end: only a process that hid from the kill could hold a FIFO open. */
 const DRAIN_MS = 1000
+const RESWEEP_MS = 20
 const KILLED_CODE = 137
 
 const run = promisify(execFile)
@@ -67,6 +68,7 @@ export class ContainerProcess implements ProcessHandle {
   readonly exited: Promise<ProcessExit>
   readonly #listener: ProcessListener
   readonly #sockets: Record<(typeof FIFOS)[number], Socket>
+  readonly #begun = Promise.withResolvers<void>()
   #isDetached = false
 
   private constructor(handle: ProcessHandle, fds: number[], listener: ProcessListener) {
@@ -129,7 +131,12 @@ export class ContainerProcess implements ProcessHandle {
     try {
       for (const path of fifoPaths(handle.fifoDir)) fds.push(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
       // Asked after opening: a FIFO whose writer has gone before says nothing at all, one whose writer goes later says that it ended.
-      if (identifyProcess(handle.pid) === handle.identity) return new ContainerProcess(handle, fds, listener)
+      if (identifyProcess(handle.pid) === handle.identity) {
+        const adopted = new ContainerProcess(handle, fds, listener)
+        // Long ago, and mostly told to the kubelet before.
+        adopted.#begun.resolve()
+        return adopted
+      }
     } catch {
       // The FIFOs have gone: nothing can be heard of it any more.
     }
@@ -138,9 +145,11 @@ export class ContainerProcess implements ProcessHandle {
     return undefined
   }
 
-  /** Sends a signal to the whole process group, the shim excepted, which does not heed it. */
+  /** Sends a signal to the whole process group, the shim excepted, which does not heed it; not before the command itself can get it. */
   signal(signal: NodeJS.Signals): void {
-    if (identifyProcess(this.pid) === this.identity) sendSignal(-this.pid, signal)
+    void this.#begun.promise.then(() => {
+      if (identifyProcess(this.pid) === this.identity) sendSignal(-this.pid, signal)
+    })
   }
 
   /** Ends every process of the container at once. */
@@ -162,24 +171,29 @@ export class ContainerProcess implements ProcessHandle {
     const exit = { exitCode: code ?? KILLED_CODE, finishedAt: new Date(), isLost: code === undefined }
     this.#listener.ended(exit)
     this.kill()
+    // Output that stays open is held by a process that the kill did not see, as one is not for a moment while it becomes another program.
+    const again = setInterval(() => this.kill(), RESWEEP_MS)
     const late = setTimeout(() => {
       stdout.destroy()
       stderr.destroy()
     }, DRAIN_MS)
     await drained
+    clearInterval(again)
     clearTimeout(late)
     status.destroy()
     await rm(this.fifoDir, { recursive: true, force: true })
     return exit
   }
 
-  /** The line that the shim writes; `undefined` when it died before. */
+  /** The exit code that the shim writes; `undefined` when it died before. */
   async #readCode(status: Socket): Promise<number | undefined> {
     return await new Promise(resolve => {
-      let line = ''
+      let text = ''
       status.on('data', bytes => {
-        line += bytes.toString('latin1')
-        if (line.endsWith('\n')) resolve(Number(line))
+        text += bytes.toString('latin1')
+        if (text.startsWith('started\n')) this.#begun.resolve()
+        const code = /^(\d+)\n/m.exec(text)?.[1]
+        if (code !== undefined) resolve(Number(code))
       })
       status.once('close', () => resolve(undefined))
     })

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Container, ContainerState, ContainerStatus, Pod } from 'kubernetes-types/core/v1'
 import { delay } from '../../kernel/backoff.ts'
@@ -52,8 +52,6 @@ export class ContainerRunner {
   #process: ContainerProcess | undefined
   #ending: { deadline: Deadline; done: Promise<void> } | undefined
   #waiting: { reason: string; message?: string }
-  #isStarted = false
-  #isReady = false
   #isOutOfMemory = false
 
   constructor(container: Container, kind: ContainerKind, record: ContainerRecord, scope: PodScope) {
@@ -63,19 +61,12 @@ export class ContainerRunner {
     this.#scope = scope
     const hasInits = (scope.pod().spec?.initContainers ?? []).length > 0 && kind === 'main'
     this.#waiting = { reason: hasInits ? 'PodInitializing' : 'ContainerCreating' }
-    const known = [...(scope.pod().status?.containerStatuses ?? []), ...(scope.pod().status?.initContainerStatuses ?? [])]
-    const before = known.find(({ name }) => name === container.name)
-    // One that is taken over stays as ready as it was until its probes say otherwise.
-    if (record.process && !record.end && before?.state?.running) {
-      this.#isStarted = before.started ?? false
-      this.#isReady = before.ready
-    }
   }
 
   /** As Kubernetes shows it. */
   get status(): ContainerStatus {
-    const { restartCount, imageDigest, process, end, lastEnd } = this.#record
-    const isRunning = this.#process !== undefined && !end
+    const { restartCount, imageDigest, process, end, lastEnd, isStarted = false, isReady = false } = this.#record
+    const isRunning = process !== undefined && !end
     const isOver = end !== undefined && (this.#stop.signal.aborted || !this.#mayRestart(end))
     const last = isRunning || isOver ? lastEnd : (end ?? lastEnd)
     const containerId = isRunning ? process?.id : (end?.containerId ?? lastEnd?.containerId)
@@ -85,8 +76,8 @@ export class ContainerRunner {
       image: this.container.image ?? '',
       imageID: imageDigest ? `${repository}@${imageDigest}` : '',
       restartCount,
-      started: isRunning && this.#isStarted,
-      ready: this.kind === 'init' ? end?.exitCode === 0 : isRunning && this.#isStarted && this.#isReady,
+      started: isRunning && isStarted,
+      ready: this.kind === 'init' ? end?.exitCode === 0 : isRunning && isStarted && isReady,
       state: isRunning
         ? { running: { startedAt: wholeSeconds(this.#record.startedAt!) } }
         : isOver
@@ -99,8 +90,8 @@ export class ContainerRunner {
 
   /** Which run's log is meant by the current one, or the previous one; `undefined` when there was none. */
   restartOfLog(isPrevious: boolean): number | undefined {
-    const { restartCount, end, lastEnd } = this.#record
-    const hasBegun = this.#process !== undefined || end !== undefined
+    const { restartCount, process, end, lastEnd } = this.#record
+    const hasBegun = process !== undefined || end !== undefined
     // While it waits to be restarted, the run that has ended is both.
     if (hasBegun && (!isPrevious || this.status.state?.waiting)) return restartCount
     return lastEnd ? restartCount - 1 : undefined
@@ -162,7 +153,7 @@ export class ContainerRunner {
       this.#scope.machine.logs.close(logPath)
       this.#record.end = this.#endRecord({ exitCode: KILLED_CODE, finishedAt: new Date(), isLost: true })
     }
-    this.#cleanUp()
+    void this.#cleanUp()
     return undefined
   }
 
@@ -176,6 +167,7 @@ export class ContainerRunner {
     if (!image || !variables) return undefined
     this.#beginRun(image.digest)
     const run = this.#runFolder()
+    await rm(run, { recursive: true, force: true })
     const id = newContainerId(machine.idPrefix)
     try {
       const hasOwnAddress = !machine.network.mapsPorts
@@ -197,7 +189,7 @@ export class ContainerRunner {
       return process
     } catch (error) {
       if (signal.aborted) return undefined
-      this.#failStart(error as Error, id)
+      await this.#failStart(error as Error, id)
       return undefined
     }
   }
@@ -212,10 +204,9 @@ export class ContainerRunner {
       if (record.restartCount > 1) this.#scope.machine.logs.remove(this.#logPath(record.restartCount - 2))
     }
     record.imageDigest = imageDigest
-    rmSync(this.#runFolder(), { recursive: true, force: true })
   }
 
-  #failStart(error: Error, containerId: string): void {
+  async #failStart(error: Error, containerId: string): Promise<void> {
     const { machine, pod } = this.#scope
     if (!(error instanceof StartError)) machine.log.warn('container not started', { container: this.container.name, error })
     machine.tell(pod(), 'Warning', 'Failed', `Error: failed to start container "${this.container.name}": ${error.message}`)
@@ -225,7 +216,7 @@ export class ContainerRunner {
       ...{ startedAt: now, finishedAt: now, containerId },
     }
     machine.logs.close(this.#logPath(this.#record.restartCount))
-    this.#cleanUp()
+    await this.#cleanUp()
   }
 
   // Running
@@ -250,12 +241,10 @@ export class ContainerRunner {
     probes.abort()
     unwatch()
     this.#process = undefined
-    this.#isStarted = false
-    this.#isReady = false
     this.#isOutOfMemory = false
     machine.logs.close(this.#logPath(this.#record.restartCount))
     this.#addMessage()
-    this.#cleanUp()
+    await this.#cleanUp()
     if (this.#record.end?.reason === 'OOMKilled')
       machine.tell(pod(), 'Warning', 'OOMKilling', `Container ${this.container.name} was over its memory limit of ${limit}`)
   }
@@ -263,7 +252,7 @@ export class ContainerRunner {
   /** From the start to the probes. */
   async #comeUp(process: ContainerProcess, signal: AbortSignal): Promise<void> {
     const { lifecycle, startupProbe, readinessProbe, livenessProbe, name } = this.container
-    if (lifecycle?.postStart && !this.#isStarted) {
+    if (lifecycle?.postStart && !this.#record.isStarted) {
       try {
         await runHook(lifecycle.postStart, this.#target(), signal)
       } catch (error) {
@@ -274,7 +263,7 @@ export class ContainerRunner {
       }
     }
     const isRunning = () => this.#process === process && !signal.aborted
-    if (startupProbe && !this.#isStarted) {
+    if (startupProbe && !this.#record.isStarted) {
       const passed = new AbortController()
       await runProber({
         ...this.#prober(startupProbe, 'Startup', AbortSignal.any([signal, passed.signal])),
@@ -285,17 +274,13 @@ export class ContainerRunner {
       })
     }
     if (!isRunning()) return
-    this.#isStarted = true
-    if (!readinessProbe) this.#isReady = true
     this.#onStarted.resolve()
-    this.#scope.changed()
+    this.#mark({ isStarted: true, ...(readinessProbe ? {} : { isReady: true }) })
     if (readinessProbe)
       void runProber({
         ...this.#prober(readinessProbe, 'Readiness', signal),
         onChange: isSuccess => {
-          if (this.#isReady === isSuccess || !isRunning()) return
-          this.#isReady = isSuccess
-          this.#scope.changed()
+          if (isRunning()) this.#mark({ isReady: isSuccess })
         },
       })
     if (livenessProbe)
@@ -307,6 +292,13 @@ export class ContainerRunner {
           if (!isSuccess && isRunning()) void this.#restart('liveness', livenessProbe.terminationGracePeriodSeconds)
         },
       })
+  }
+
+  /** Kept on disk, so that a container that is taken over stays as ready as it was until its probes say otherwise. */
+  #mark(change: { isStarted?: boolean; isReady?: boolean }): void {
+    Object.assign(this.#record, change)
+    this.#scope.save()
+    this.#scope.changed()
   }
 
   #prober(probe: NonNullable<Container['readinessProbe']>, kind: string, signal: AbortSignal) {
@@ -458,11 +450,16 @@ export class ContainerRunner {
   }
 
   /** What only the run itself needed goes from disk. */
-  #cleanUp(): void {
+  async #cleanUp(): Promise<void> {
     delete this.#record.process
     delete this.#record.env
+    delete this.#record.isStarted
+    delete this.#record.isReady
     this.#scope.save()
-    rmSync(this.#runFolder(), { recursive: true, force: true, maxRetries: 3 })
+    const folder = this.#runFolder()
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(error =>
+      this.#scope.machine.log.warn('container folder not removed', { folder, error }),
+    )
   }
 
   #tell(type: 'Normal' | 'Warning', reason: string, message: string): void {

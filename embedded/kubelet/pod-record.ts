@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from 'kubernetes-types/core/v1'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
@@ -25,6 +26,8 @@ export interface ContainerRecord {
   startedAt?: string
   /** While it runs. */
   process?: ProcessHandle
+  isStarted?: boolean
+  isReady?: boolean
   cwd?: string
   env?: Record<string, string>
   /** How its newest run ended, when it does not run. */
@@ -64,7 +67,7 @@ export class PodRecords {
       try {
         return [JSON.parse(readFileSync(join(this.folder(uid), FILE), 'utf8')) as PodRecord]
       } catch {
-        this.remove(uid)
+        void this.remove(uid).catch(() => {})
         return []
       }
     })
@@ -78,7 +81,9 @@ export class PodRecords {
     renameSync(join(folder, `${FILE}.new`), join(folder, FILE))
   }
 
-  remove(uid: string): void {
-    rmSync(this.folder(uid), { recursive: true, force: true, maxRetries: 3 })
+  /** Resolves when the folder has gone; the record goes at once. */
+  async remove(uid: string): Promise<void> {
+    rmSync(join(this.folder(uid), FILE), { force: true })
+    await rm(this.folder(uid), { recursive: true, force: true, maxRetries: 3 })
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Container, Pod, PodStatus } from 'kubernetes-types/core/v1'
 import { Backoff, delay } from '../../kernel/backoff.ts'
-import { isStatus } from '../../kernel/kubernetes/api.ts'
+import { isStatus, remove } from '../../kernel/kubernetes/api.ts'
 import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { type ContainerKind, ContainerRunner, type PodScope } from './container-runner.ts'
 import { timeNow, wholeSeconds } from './container-text.ts'
@@ -101,8 +101,10 @@ export class PodRunner {
   gone(): void {
     this.#isGone = true
     this.#publisher.stop()
-    this.#end(GONE_GRACE_MS, async () => {})
-    void this.#ending?.then(() => this.#cleanUp())
+    this.#end(GONE_GRACE_MS, async () => {
+      await this.#cleanUp()
+      this.#onDone()
+    })
   }
 
   /** The node stops: processes are ended, the object and its record stay, and the next kubelet runs the pod again. */
@@ -292,36 +294,36 @@ export class PodRunner {
     await this.#running
   }
 
-  /** Tells how the pod ended, then takes the object away. */
+  /** Tells how the pod ended, clears up, then takes the object away: who sees that it has gone finds nothing of it. */
   async #delete(): Promise<void> {
     if (this.#isFinal) return
     this.#isFinal = true
     this.#publisher.changed()
+    await this.#publisher.flush()
+    await this.#cleanUp()
     const { namespace = '', name, uid } = this.#pod.metadata
     const backoff = new Backoff({ minMs: 100, maxMs: 5000 })
     while (!this.#isGone) {
       try {
-        await this.#publisher.flush()
-        await this.#machine.api.delete(RESOURCES.pods, namespace, name, { gracePeriodSeconds: 0, preconditions: { uid } })
-        // With a finalizer the object stays; its last version comes by the watch.
+        await remove(this.#machine.api, RESOURCES.pods, namespace, name, { gracePeriodSeconds: 0, preconditions: { uid } })
         break
       } catch (error) {
-        if (isStatus(error, 404, 409)) break
+        // Another pod of the same name by now.
+        if (isStatus(error, 409)) break
         this.#machine.log.warn('pod not deleted', { pod: name, error: (error as Error).message })
         await delay(backoff.next())
       }
     }
-    this.#cleanUp()
+    this.#onDone()
   }
 
-  #cleanUp(): void {
+  async #cleanUp(): Promise<void> {
     const { namespace = '', name, uid } = this.#pod.metadata
     this.#publisher.stop()
     this.#machine.network.release(uid)
     this.#isForgotten = true
-    this.#machine.records.remove(uid)
     this.#machine.logs.removePod({ namespace, name, uid })
-    this.#onDone()
+    await this.#machine.records.remove(uid).catch(error => this.#machine.log.warn('pod folder not removed', { uid, error }))
   }
 
   // Small parts

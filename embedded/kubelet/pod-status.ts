@@ -69,6 +69,8 @@ function decidePhase(pod: Pod, { initContainers, containers, failure, isFinal }:
   if (!isInitialized && !containers.some(({ state }) => state?.running || state?.terminated)) return 'Pending'
   if (containers.some(({ state, lastState }) => state?.running || (state?.waiting && lastState?.terminated))) return 'Running'
   if (containers.some(({ state }) => !state || state.waiting)) return 'Pending'
+  // A side-car is ended after all others, and only then is the pod over.
+  if (initContainers.some((status, index) => isSidecar(inits[index]!) && status.state?.running)) return 'Running'
   if (policy === 'Always') return 'Running'
   if (containers.every(succeeded)) return 'Succeeded'
   return policy === 'Never' ? 'Failed' : 'Running'

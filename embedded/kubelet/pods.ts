@@ -94,7 +94,7 @@ export class Pods {
     for (const { process } of Object.values(this.#records.get(uid)?.containers ?? {})) if (process) killContainer(process)
     this.#records.delete(uid)
     this.#machine.network.release(uid)
-    this.#machine.records.remove(uid)
+    this.#machine.records.remove(uid).catch(error => this.#machine.log.warn('pod folder not removed', { uid, error }))
   }
 
   #dismiss({ metadata: { namespace = '', name, uid } }: Stored<Pod>): void {

@@ -154,6 +154,14 @@ export class TestNode {
     })
   }
 
+  /** Waits until the node says that its kubelet serves on this port. */
+  async untilPort(port: number): Promise<void> {
+    for await (const { object } of this.api.watch(RESOURCES.nodes, { sendInitialEvents: true, signal: AbortSignal.timeout(20_000) })) {
+      if (object.status?.daemonEndpoints?.kubeletEndpoint?.Port === port) return
+    }
+    throw new Error(`no kubelet says that it serves on port ${port}`)
+  }
+
   async delete(name: string, gracePeriodSeconds?: number): Promise<void> {
     await this.api.delete(RESOURCES.pods, NAMESPACE, name, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds })
   }
