@@ -25,6 +25,7 @@ import { tableCases } from './kubernetes/table-cases.ts'
 import type { Target } from './kubernetes/target.ts'
 import { updateCases } from './kubernetes/update-cases.ts'
 import { watchCases } from './kubernetes/watch-cases.ts'
+import { wireCases } from './kubernetes/wire-cases.ts'
 
 // One suite, two API servers: our emulator always, and a real kube-apiserver where one can be had. A case that only one of them passes
 // is a fault: of the emulator, or of the case.
@@ -35,19 +36,18 @@ const CONCURRENT_WAITING = 24
 
 const TOPICS: readonly ((api: Api) => void)[] = [
   ...[createCases, defaultCases, invalidCases, updateCases, subresourceCases, selectCases, listCases, watchCases],
-  ...[patchCases, applyCases, deleteCases, requestCases, discoveryCases, tableCases],
+  ...[patchCases, applyCases, deleteCases, requestCases, discoveryCases, tableCases, wireCases],
 ]
 
-await against('emulator', () => startEmulator(false), apiCases)
-await against('emulator with its controllers', () => startEmulator(true), controllerCases)
+run('emulator', await startEmulator(false), await startEmulator(true))
+
 const source = findReal()
 if (source.kind === 'none') test('kube-apiserver', { skip: source.why }, () => {})
 else {
   const real = await startReal(source)
-  await against('kube-apiserver', async () => real, apiCases)
-  const name = 'kube-apiserver with its controllers'
-  if (hasControllers(real.bin)) await against(name, () => startRealControllers(real.bin), controllerCases)
-  else test(name, { skip: `${real.bin} has no kube-controller-manager` }, () => {})
+  const controlled = hasControllers(real.bin) ? await startRealControllers(real.bin) : undefined
+  run('kube-apiserver', real, controlled)
+  if (!controlled) test('kube-apiserver with controllers', { skip: `${real.bin} has no kube-controller-manager` }, () => {})
 }
 
 test('an emulator takes loopback addresses in EndpointSlices, which a cluster refuses', async () => {
@@ -57,6 +57,21 @@ test('an emulator takes loopback addresses in EndpointSlices, which a cluster re
   await target.stop()
   assert.equal(status, 201, text)
 })
+
+/** The cases that want no controllers and those that do go on at the same time: the first keep the machine busy, the second wait. */
+function run(name: string, plain: Target, controlled: Target | undefined): void {
+  suite(name, { concurrency: 2 }, () => {
+    suite('without controllers', { concurrency: 1 }, () => {
+      apiCases(plain)
+      after(() => plain.stop())
+    })
+    if (!controlled) return
+    suite('with controllers', () => {
+      controllerCases(controlled)
+      after(() => controlled.stop())
+    })
+  })
+}
 
 /** What holds without any controller: only clients change anything. */
 function apiCases({ api, forget }: Target): void {
@@ -72,13 +87,5 @@ function controllerCases({ api }: Target): void {
   after(() => agent.stop())
   suite('at once', { concurrency: CONCURRENT_WAITING }, () => {
     for (const topic of [deploymentCases, jobCases, endpointSliceCases, garbageCases]) topic(api, agent)
-  })
-}
-
-async function against(name: string, start: () => Promise<Target>, cases: (target: Target) => void): Promise<void> {
-  const target = await start()
-  suite(name, () => {
-    cases(target)
-    after(() => target.stop())
   })
 }

@@ -92,11 +92,12 @@ export class Api {
     const url = new URL(path, server)
     for (const [name, value] of Object.entries(extras.query ?? {})) url.searchParams.set(name, String(value))
     const content = extras.body === undefined ? undefined : typeof extras.body === 'string' ? extras.body : JSON.stringify(extras.body)
+    const length =
+      content === undefined || extras.headers?.['transfer-encoding'] ? {} : { 'content-length': String(Buffer.byteLength(content)) }
     const headers = {
       accept: 'application/json',
-      ...(content === undefined
-        ? {}
-        : { 'content-type': extras.type ?? 'application/json', 'content-length': String(Buffer.byteLength(content)) }),
+      ...(content === undefined ? {} : { 'content-type': extras.type ?? 'application/json' }),
+      ...length,
       ...(token && !extras.anonymous ? { authorization: `Bearer ${token}` } : {}),
       ...extras.headers,
     }

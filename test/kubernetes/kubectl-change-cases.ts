@@ -154,10 +154,8 @@ export function kubectlChangeCases(api: Api, kubectl: Kubectl, agent: NodeAgent)
       )
       await ok('patch', 'deployment', 'd', '--type=merge', '-p', '{"spec":{"replicas":3}}')
       await ok('patch', 'deployment', 'd', '--type=json', '-p', '[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]')
-      assert.equal(
-        await ok('patch', 'deployment', 'd', '--type=merge', '-p', '{"spec":{"replicas":3}}'),
-        'deployment.apps/d patched (no change)\n',
-      )
+      await api.must('POST', at('configmaps', namespace), configMap('x'))
+      assert.equal(await ok('patch', 'cm', 'x', '--type=merge', '-p', '{"data":{"a":"1"}}'), 'configmap/x patched (no change)\n')
       await ok('patch', 'deployment', 'd', '--subresource=scale', '--type=merge', '-p', '{"spec":{"replicas":4}}')
       const { metadata, spec } = await read('deployments', 'd')
       assert.deepEqual([metadata.labels, spec.replicas, spec.template.spec.containers[0].image], [{ a: 'b' }, 4, 'i:2'])
