@@ -19,6 +19,8 @@ export function controlPlaneConfig(env: Environment) {
     builderKey: secret('CONTROLLER_BUILDER_KEY'),
     loggerUrl: parsed('CONTROLLER_LOGGER_URL', 'http://drycc-logger', parseUrl),
     registration: oneOf('CONTROLLER_REGISTRATION', ['enabled', 'disabled', 'admin_only'], 'admin_only'),
+    /** Images below it are built by the platform, `<prefix><app>`, and belong to that app. */
+    imagePrefix: text('CONTROLLER_IMAGE_PREFIX', 'embedded/'),
     reservedNames: list('CONTROLLER_RESERVED_NAMES'),
     /** How long one batch of new pods may take. */
     deployTimeoutMs: duration('CONTROLLER_DEPLOY_TIMEOUT', '120s'),

@@ -93,7 +93,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     const server = buildServer({ log, metrics })
     const routes = new Routes(server, records, config.builderKey)
     const authentication = new Authentication(records, new Throttle(config.loginFailureCountMax))
-    const releasing = new Releasing({ records, deployer, cluster, platformLog })
+    const releasing = new Releasing({ records, deployer, cluster, platformLog, imagePrefix: config.imagePrefix })
     const ready = () =>
       records.ageMs() > SILENCE_MAX_MS ? [`Kubernetes has not been heard of for ${Math.round(records.ageMs() / 1000)} s`] : []
 

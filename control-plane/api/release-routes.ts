@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Cluster } from '../deploy/cluster.ts'
 import type { Deployer } from '../deploy/deployer.ts'
+import { mayUse } from '../domain/access.ts'
 import type { App } from '../domain/app.ts'
-import { type Build, parseBuild, showBuild } from '../domain/build.ts'
+import { type Build, imageOwner, parseBuild, showBuild } from '../domain/build.ts'
 import { type Config, isSameConfig, mergeConfig, showConfig } from '../domain/config.ts'
 import type { Fields } from '../domain/fields.ts'
 import { conflict, missing, refused } from '../domain/refusal.ts'
@@ -21,6 +22,8 @@ export interface ReleaseParts {
   readonly deployer: Deployer
   readonly cluster: Cluster
   readonly platformLog: PlatformLog
+  /** What stands before an app's name in the references of images that the platform built. */
+  readonly imagePrefix: string
 }
 
 /** Makes the releases that users and the builder ask for; the answer comes when the rollout has settled. */
@@ -35,6 +38,7 @@ export class Releasing {
   build(username: string, app: App, fields: Fields): Promise<Release> {
     const { deployer, records, platformLog } = this.#parts
     const parsed = parseBuild(fields)
+    this.#checkImage(username, app, parsed.image)
     return deployer.release(app.id, 'build', () => {
       const build: Build = { uuid: randomUUID(), owner: username, ...parsed, created: now(), updated: now() }
       platformLog.say(app.id, `build ${app.id}-${build.uuid.slice(0, 7)} created`)
@@ -74,6 +78,15 @@ export class Releasing {
       if (target.failed) throw refused('Cannot roll back to failed release.')
       return this.#next(app.id, username, `${username} rolled back to v${wanted}`, { config: target.config, ...builtBy(target) })
     })
+  }
+
+  /** An image that was built for one app holds its source: only who may use that app may run it elsewhere. */
+  #checkImage(username: string, app: App, image: string): void {
+    const { records, imagePrefix } = this.#parts
+    const owner = imageOwner(image, imagePrefix)
+    if (owner === undefined || owner === app.id) return
+    const [user, source] = [records.users.get(username), records.apps.get(owner)]
+    if (!user || !source || !mayUse(user, source)) throw refused(`Permission Denied attempting to pull image ${image}`)
   }
 
   #next(app: string, owner: string, summary: string, content: Pick<Release, 'config' | 'build'>): Release {

@@ -116,9 +116,7 @@ function notAllowed(method: Method): Handler {
 
 function callOf(request: FastifyRequest, reply: FastifyReply): Call {
   const { headers } = request
-  const proto = /^https?$/.test(String(headers['x-forwarded-proto'])) ? headers['x-forwarded-proto'] : 'http'
-  const host = /^[\w.:[\]-]+$/.test(headers.host ?? '') ? headers.host : 'localhost'
-  const url = `${proto}://${host}${request.url.startsWith('/') ? request.url : '/'}`
+  const url = `${originOf(request)}${request.url.startsWith('/') ? request.url : '/'}`
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
   // The last entry is the one that our own router added; those before it are what the client claims.
@@ -134,6 +132,15 @@ function callOf(request: FastifyRequest, reply: FastifyReply): Call {
     address: forwarded || request.ip,
     gone: gone.signal,
   }
+}
+
+/** Scheme, host and port as the client wrote them: the router leaves the port out of the host and tells it apart. */
+function originOf({ headers }: FastifyRequest): string {
+  const proto = headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'
+  const host = /^[\w.-]+(?::\d+)?$|^\[[\da-f:]+\](?::\d+)?$/i.test(headers.host ?? '') ? headers.host! : 'localhost'
+  const port = String(headers['x-forwarded-port'] ?? '')
+  const isUsual = port === (proto === 'https' ? '443' : '80')
+  return `${proto}://${host}${/:\d+$/.test(host) || isUsual || !/^\d{1,5}$/.test(port) ? '' : `:${port}`}`
 }
 
 function send(reply: FastifyReply, { status, body, type }: Reply): FastifyReply {

@@ -13,7 +13,7 @@ import { RESTARTED_AT } from './deployment.ts'
 import { environmentSecret } from './environment.ts'
 import { PULL_SECRET } from './pod-template.ts'
 import { put } from './put.ts'
-import { buildService, type Target } from './service.ts'
+import { buildService } from './service.ts'
 
 const ATTACHED = 'drycc.cc/attached'
 const HERITAGE_SELECTOR = `${LABELS.heritage}=${HERITAGE}`
@@ -33,9 +33,9 @@ export class Cluster {
   }
 
   /** Writes the app's Service where it differs. */
-  async applyService(app: App, domains: readonly Domain[], target: Target | undefined): Promise<void> {
+  async applyService(app: App, domains: readonly Domain[], type: string | undefined): Promise<void> {
     await put(this.#api, RESOURCES.services, app.id, app.id, standing => {
-      const wanted = buildService(standing, app, domains, target)
+      const wanted = buildService(standing, app, domains, type)
       return standing && canonical(standing) === canonical(wanted) ? undefined : wanted
     })
   }

@@ -25,7 +25,10 @@ export class DeployHooks {
   /** Sends, without anybody waiting for it; a failure is logged and that is all. */
   announce(release: Release): void {
     for (const url of this.#urls) {
-      if (this.#waiting >= WAITING_MAX) return this.#log.warn('deploy hook skipped', { url, app: release.app })
+      if (this.#waiting >= WAITING_MAX) {
+        this.#log.warn('deploy hook skipped', { url, app: release.app })
+        continue
+      }
       this.#waiting++
       void this.#send(url, release).finally(() => this.#waiting--)
     }

@@ -11,9 +11,7 @@ import type { Records } from '../records.ts'
 import { AppLocks } from './app-locks.ts'
 import type { Cluster } from './cluster.ts'
 import { buildDeployment, deploymentName, rolloutTimeoutMs } from './deployment.ts'
-import { portOf } from './environment.ts'
 import { awaitRollout, RolloutError } from './rollout.ts'
-import type { Target } from './service.ts'
 import type { Workloads } from './workloads.ts'
 
 /** What a release came from; it says how its failure is called. */
@@ -101,7 +99,7 @@ export class Deployer {
         throw unavailable(await this.#explain(app.id, error), error)
       }
     })
-    await this.syncRouting(app.id, this.#targetOf(app.id))
+    await this.syncRouting(app.id, this.#routedType(app.id))
   }
 
   /** Makes the Service, its certificates and the autoscalers those of the records; pods are left alone. */
@@ -110,8 +108,12 @@ export class Deployer {
     await this.#options.cluster.applyAutoscalers(this.#mustHave(app))
   }
 
-  /** @param target `undefined` leaves the traffic where it goes */
-  async syncRouting(id: string, target: Target | undefined): Promise<void> {
+  /**
+   * Makes the Service and its certificates those of the records.
+   *
+   * @param type the process type that shall take the traffic; `undefined` leaves it where it goes
+   */
+  async syncRouting(id: string, type: string | undefined): Promise<void> {
     const { records, cluster } = this.#options
     // One writer at a time, each reading the records when its turn comes: so the last write is the newest state.
     await this.#routing.run(id, async () => {
@@ -123,7 +125,7 @@ export class Deployer {
       await cluster.applyCertificates(id, certificates)
       // A certificate that has gone must not be named to the router.
       const routed = domains.map(({ certificate, ...rest }) => (certificate && known.has(certificate) ? { ...rest, certificate } : rest))
-      await cluster.applyService(app, routed, target)
+      await cluster.applyService(app, routed, type)
       await cluster.removeCertificates(id, [...known])
     })
   }
@@ -141,7 +143,7 @@ export class Deployer {
       if (!release.build) return this.syncRouting(id, undefined)
       if (app.deployed !== release.version) await this.#rollOut(app, release, 'config', signal)
       else await this.#applyAll(app, release)
-      await this.syncRouting(id, this.#targetOf(id))
+      await this.syncRouting(id, this.#routedType(id))
       await this.#options.cluster.applyAutoscalers(this.#mustHave(id))
     })
   }
@@ -166,7 +168,7 @@ export class Deployer {
         Object.keys(formation).filter(type => isRunnable(release.build!, type)),
         signal,
       )
-      await this.syncRouting(app.id, targetOf(formation, release))
+      await this.syncRouting(app.id, routableType(formation, release.build!))
       await records.apps.update(app.id, () => ({ formation, deployed: release.version }))
       await this.#removeStrayTypes(next, release)
       await cluster.removeEnvironments(app.id, [release.version, previous?.version ?? 0])
@@ -211,7 +213,7 @@ export class Deployer {
     const { cluster, workloads } = this.#options
     if (previous?.build) {
       await this.#applyAll(app, previous)
-      await this.syncRouting(app.id, targetOf(app.formation, previous))
+      await this.syncRouting(app.id, routableType(app.formation, previous.build))
       // Waited for so that the user finds his old processes as he left them; a rollback that waits for its turn brings its own.
       if (!signal.aborted)
         await this.#apply(
@@ -299,10 +301,9 @@ export class Deployer {
     return this.#options.workloads.deployment(app, deploymentName(app, type)) !== undefined
   }
 
-  #targetOf(id: string): Target | undefined {
-    const { records } = this.#options
-    const release = records.releases.current(id)
-    return release?.build ? targetOf(this.#mustHave(id).formation, release) : undefined
+  #routedType(id: string): string | undefined {
+    const build = this.#options.records.releases.current(id)?.build
+    return build && routableType(this.#mustHave(id).formation, build)
   }
 
   #mustHave(id: string): App {
@@ -310,11 +311,6 @@ export class Deployer {
     if (!app || app.deleting) throw new Refusal(404, 'No App matches the given query.')
     return app
   }
-}
-
-function targetOf(formation: Formation, release: Release): Target | undefined {
-  const type = routableType(formation, release.build!)
-  return type && { type, port: portOf(release) }
 }
 
 /** Whether a build has a process of this type: a line of its procfile, or what its image does by default. */

@@ -4,6 +4,7 @@ import { type Probe, ROUTABLE_TYPE } from '../domain/healthcheck.ts'
 import { resourcesOf } from '../domain/limits.ts'
 import type { Release } from '../domain/release.ts'
 import { environmentName, environmentOf, portOf } from './environment.ts'
+import { PORT_NAME } from './service.ts'
 
 /** The Secret with the credentials of the app's own registry. */
 export const PULL_SECRET = 'private-registry'
@@ -51,7 +52,7 @@ function podSpec(release: Release, type: string, command: readonly string[] | un
     image: build?.image ?? '',
     ...(command ? { command: [...command] } : {}),
     env: environment(release),
-    ...(type === 'run' ? {} : { ports: [{ name: 'http', containerPort: portOf(release), protocol: 'TCP' }] }),
+    ...(type === 'run' ? {} : { ports: [{ name: PORT_NAME, containerPort: portOf(release), protocol: 'TCP' }] }),
     ...(pullPolicy ? { imagePullPolicy: pullPolicy as 'Always' } : {}),
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
     ...probes,

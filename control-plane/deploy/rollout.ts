@@ -123,5 +123,5 @@ function explain(reason: string, message: string, image: string): string {
   const text = message ? `${reason}: ${message}` : reason
   if (!/image/i.test(reason)) return text
   if (/unauthorized|denied|forbidden/i.test(message)) return `Permission Denied attempting to pull image ${image}: ${text}`
-  return /not found|manifest unknown|does not exist|no such/i.test(message) ? `image ${image} not found: ${text}` : text
+  return /not found|manifest unknown|does not exist|no such|is not in/i.test(message) ? `image ${image} not found: ${text}` : text
 }

@@ -3,26 +3,23 @@ import { HERITAGE, LABELS, ROUTER_PREFIX } from '../../kernel/contract.ts'
 import type { App } from '../domain/app.ts'
 import type { Domain } from '../domain/hostname.ts'
 
-/** The process type that takes the app's traffic, and the port on which it listens. */
-export interface Target {
-  readonly type: string
-  readonly port: number
-}
-
-const DEFAULT_PORT = 5000
+/**
+ * The name that every pod gives to the port on which it listens. A Service that points to the name instead of a number finds old and new
+ * pods alike while a release that changes PORT is rolled out, so that no request is lost.
+ */
+export const PORT_NAME = 'http'
 
 /**
  * The app's Service, which is where the router learns everything about the app.
  *
  * @param standing what is there: annotations and labels of other writers are kept, ours are replaced, and those without a value removed
  * @param domains in the order in which they were added
- * @param target `undefined` leaves the traffic where it goes
+ * @param type the process type that shall take the traffic; `undefined` leaves it where it goes
  */
-export function buildService(standing: Service | undefined, app: App, domains: readonly Domain[], target: Target | undefined): Service {
-  const selector = target
-    ? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE, [LABELS.type]: target.type }
+export function buildService(standing: Service | undefined, app: App, domains: readonly Domain[], type: string | undefined): Service {
+  const selector = type
+    ? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE, [LABELS.type]: type }
     : (standing?.spec?.selector ?? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE })
-  const targetPort = target?.port ?? standing?.spec?.ports?.[0]?.targetPort ?? DEFAULT_PORT
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -42,7 +39,7 @@ export function buildService(standing: Service | undefined, app: App, domains: r
     spec: {
       ...standing?.spec,
       selector,
-      ports: [{ ...standing?.spec?.ports?.[0], name: 'http', port: 80, protocol: 'TCP', targetPort }],
+      ports: [{ ...standing?.spec?.ports?.[0], name: PORT_NAME, port: 80, protocol: 'TCP', targetPort: PORT_NAME }],
     },
   }
 }

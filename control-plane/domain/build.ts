@@ -42,6 +42,15 @@ export function kindOf(build: Pick<Build, 'sha' | 'dockerfile'>): BuildKind {
   return build.sha ? 'buildpack' : 'image'
 }
 
+/**
+ * The app whose image this is, when the platform built it.
+ *
+ * @param prefix what stands before the app's name in the references of such images
+ */
+export function imageOwner(image: string, prefix: string): string | undefined {
+  return image.startsWith(prefix) ? /^[^/:@]*/.exec(image.slice(prefix.length))?.[0] : undefined
+}
+
 /** The build as the API shows it. */
 export function showBuild(app: string, build: Build) {
   return { ...build, app, created: timestamp(build.created), updated: timestamp(build.updated) }

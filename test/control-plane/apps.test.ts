@@ -208,6 +208,18 @@ suite('control plane: apps and who may use them', { timeout: 120_000 }, () => {
     assert.deepEqual(built.body, { release: { version: 2 }, urls: ['http://hooked.localhost/'] })
   })
 
+  test('runs the image of an app for those only who may use that app', async () => {
+    await create(owner, 'source')
+    await create(other, 'thief')
+    const build = (token: string, app: string, image: string) => bed.call('POST', `/v2/apps/${app}/builds/`, { token, body: { image } })
+    for (const image of ['embedded/source:git-12345678', 'embedded/source@sha256:00', 'embedded/nothing:1', 'embedded/']) {
+      const { status, body } = await build(other, 'thief', image)
+      assert.deepEqual([status, body], [400, { detail: `Permission Denied attempting to pull image ${image}` }])
+    }
+    assert.equal((await build(owner, 'source', 'embedded/source:git-12345678')).status, 201)
+    assert.equal((await build(other, 'thief', 'example/source:1')).status, 201)
+  })
+
   test('opens the hooks to the shared key only', async () => {
     const ask = (headers: Record<string, string>) => bed.call('GET', '/v2/hooks/key/00:11', { headers })
     assert.equal((await ask({})).status, 401)

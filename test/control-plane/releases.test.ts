@@ -214,7 +214,7 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
     assert.deepEqual(spec?.nodeSelector, { disk: 'ssd' })
     assert.equal(spec?.terminationGracePeriodSeconds, 5)
     assert.equal(spec?.automountServiceAccountToken, false)
-    assert.equal((await bed.api.get(RESOURCES.services, app, app)).spec?.ports?.[0]?.targetPort, 7000)
+    assert.equal((await bed.api.get(RESOURCES.services, app, app)).spec?.ports?.[0]?.targetPort, 'http')
     const refused = await post('/config/', { tags: { disk: 'tape' } })
     assert.equal(refused.status, 400)
     assert.deepEqual(refused.body, { detail: 'No nodes matched the provided labels: disk=tape - Addition of disk=tape is the cause' })
