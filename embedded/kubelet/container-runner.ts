@@ -48,6 +48,7 @@ export class ContainerRunner {
   readonly #scope: PodScope
   readonly #record: ContainerRecord
   readonly #stop = new AbortController()
+  readonly #detached = new AbortController()
   readonly #onStarted = Promise.withResolvers<void>()
   #process: ContainerProcess | undefined
   #ending: { deadline: Deadline; done: Promise<void> } | undefined
@@ -129,6 +130,7 @@ export class ContainerRunner {
   /** Lets go of the container and leaves it running for the next kubelet. */
   detach(): void {
     this.#stop.abort()
+    this.#detached.abort()
     this.#process?.detach()
   }
 
@@ -235,7 +237,7 @@ export class ContainerRunner {
           })
     // Stopped while it was being started.
     if (this.#stop.signal.aborted) process.kill()
-    else void this.#comeUp(process, probes.signal)
+    else void this.#comeUp(process, AbortSignal.any([probes.signal, this.#detached.signal]))
     changed()
     await process.exited
     probes.abort()

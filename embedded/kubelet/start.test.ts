@@ -191,7 +191,7 @@ suite('startKubelet()', { timeout: 90_000 }, () => {
         [true, 'Completed'],
       ],
     )
-    assert.equal(await node.log('inits', { container: 'two' }), 'first\nsecond\n')
+    await until(async () => (await node.log('inits', { container: 'two' })) === 'first\nsecond\n')
   })
 
   test('does not start the others when an init container fails for good', async () => {
