@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, on, once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -23,14 +23,16 @@ suite('startCleaner()', () => {
     await repositories.open('lost', 'uid-lost')
     await repositories.open('young')
     await repositories.open('going', 'uid-going')
+    const cachePath = path.join(home, 'cache')
+    for (const app of ['kept', 'going', 'lost', 'forgotten']) await mkdir(path.join(cachePath, app), { recursive: true })
     const cluster = new StubNamespaces(['kept', 'going'])
     const said = new EventEmitter()
     const log = createLog({ role: 'test', write: line => void said.emit('line', JSON.parse(line)) })
     const removed = async (app: string) => {
       for await (const [line] of on(said, 'line')) if (line.msg === 'repository removed' && line.app === app) return
     }
-    const lost = removed('lost')
-    const cleaner = startCleaner(cluster.api, repositories, new AppLocks(), log)
+    const lost = Promise.all([removed('lost'), removed('forgotten')])
+    const cleaner = startCleaner(cluster.api, { repositories, locks: new AppLocks(), cachePath, log })
     try {
       await lost
       assert.deepEqual((await repositories.list()).sort(), ['going', 'kept', 'young'])
@@ -39,6 +41,7 @@ suite('startCleaner()', () => {
       cluster.remove('going')
       await going
       assert.deepEqual((await repositories.list()).sort(), ['kept', 'young'])
+      assert.deepEqual(await readdir(cachePath), ['kept'])
     } finally {
       await cleaner.stop()
     }

@@ -1,3 +1,5 @@
+import { readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
 import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { startInformer } from '../kernel/kubernetes/informer.ts'
 import { RESOURCES } from '../kernel/kubernetes/objects.ts'
@@ -14,11 +16,19 @@ export interface Cleaner extends Running {
   ownerOf(app: string): string | undefined
 }
 
+export interface CleanerParts {
+  readonly repositories: Repositories
+  readonly locks: AppLocks
+  /** Folders named like apps, removed with them. */
+  readonly cachePath: string | undefined
+  readonly log: Log
+}
+
 /**
  * An app is its namespace. The deletion of one removes its repository at once; at the start, and each hour, repositories without a namespace are
  * looked for, as apps may have gone while nobody watched.
  */
-export function startCleaner(api: KubernetesApi, repositories: Repositories, locks: AppLocks, log: Log): Cleaner {
+export function startCleaner(api: KubernetesApi, { repositories, locks, cachePath, log }: CleanerParts): Cleaner {
   const stop = new AbortController()
   let work: Promise<unknown> = Promise.resolve()
   const later = (name: string, task: () => Promise<void>) => {
@@ -39,6 +49,7 @@ export function startCleaner(api: KubernetesApi, repositories: Repositories, loc
     try {
       if (namespaces.get(app)) return
       await repositories.remove(app)
+      if (cachePath !== undefined) await rm(path.join(cachePath, app), { recursive: true, force: true })
       log.info('repository removed', { app })
     } finally {
       release()
@@ -51,6 +62,9 @@ export function startCleaner(api: KubernetesApi, repositories: Repositories, loc
       if (!namespaces.get(app) && (await repositories.ownerOf(app)) !== undefined) await removeOf(app)
       else await repositories.tidy(app)
     }
+    const cached = cachePath === undefined ? [] : await readdir(cachePath).catch(() => [])
+    const known = new Set(await repositories.list())
+    for (const app of cached.filter(name => !name.startsWith('.'))) if (!namespaces.get(app) && !known.has(app)) await removeOf(app)
   }
 
   void namespaces.synced.then(() => later('sweep', sweep))

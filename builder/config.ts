@@ -30,6 +30,8 @@ export function builderConfig(env: Environment) {
     home: text('BUILDER_HOME'),
     /** Where the host keys are when something else made them; they are then only read. */
     hostKeys: optional('BUILDER_HOST_KEYS'),
+    /** Where the run command keeps what it caches, one folder an app: they are removed with their app. */
+    cachePath: optional('BUILDER_CACHE'),
     controllerUrl: parsed('BUILDER_CONTROLLER_URL', '', httpUrl),
     /** Shared with the control plane; it is sent with every hook call and nowhere else. */
     key: required('BUILDER_KEY', secret('BUILDER_KEY')),

@@ -52,7 +52,7 @@ export async function startBuilder(parts: {
     const metrics = builderMetrics(registry, { pushes: () => locks.count, builds: () => slots.running, waiting: () => slots.waiting })
     const controlPlane = connectControlPlane({ url: config.controllerUrl, key: config.key, releaseTimeoutMs: config.releaseTimeoutMs })
     stack.add('control plane', { stop: () => controlPlane.close() })
-    const cleaner = api && stack.add('cleaner', startCleaner(api, repositories, locks, log))
+    const cleaner = api && stack.add('cleaner', startCleaner(api, { repositories, locks, cachePath: config.cachePath, log }))
 
     const runner = processRunner(config.runCommand)
     const pushBytesMax = config.sourceBytesMax + HISTORY_BYTES

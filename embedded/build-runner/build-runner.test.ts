@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { BuildResult } from '../../kernel/contract.ts'
 import { type Image, openImageStore } from '../images/store.ts'
 import { findPrograms } from './toolchain.ts'
@@ -135,19 +136,20 @@ suite('build runner', () => {
   })
 
   suite('Go', { skip: missing('go') }, () => {
-    const main = 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n'
+    // Without imports: compiling fmt takes a cold cache 10 s.
+    const main = 'package main\n\nfunc main() { println("hello") }\n'
 
     test('builds one program as web', async () => {
       const built = await build({ 'go.mod': 'module example.com/shop\n\ngo 1.20\n', 'main.go': main })
       assert.equal(built.code, 0, built.output)
       assert.deepEqual(built.result?.procfile, { web: 'bin/shop' })
-      const { stdout } = await run('bin/shop', [], (await imageOf(built)).root)
-      assert.equal(stdout, 'hello\n')
+      const { stderr } = await run('bin/shop', [], (await imageOf(built)).root)
+      assert.equal(stderr, 'hello\n')
     })
 
     test('shows the compiler’s words, and refuses a newer Go than there is', async () => {
-      const broken = await build({ 'go.mod': 'module example.com/shop\n\ngo 1.20\n', 'main.go': main.replace('Println', 'Printline') })
-      assert.match(broken.output, /undefined: fmt\.Printline/)
+      const broken = await build({ 'go.mod': 'module example.com/shop\n\ngo 1.20\n', 'main.go': main.replace('println', 'printline') })
+      assert.match(broken.output, /undefined: printline/)
       assert.match(broken.output, /^error: go build .* exited with code 1, stopping build$/m)
       const newer = await build({ 'go.mod': 'module example.com/shop\n\ngo 9.1\n', 'main.go': main })
       assert.match(newer.output, /^error: This app asks for Go >=9\.1 \(go\.mod\), found 1\./m)
@@ -244,6 +246,22 @@ suite('build runner', () => {
     })
   })
 
+  test('a build whose builder has gone ends with its steps', { skip: missing('npm') }, async () => {
+    const source = await folder({ 'package.json': '{"scripts":{"build":"echo pid $$; exec sleep 600"}}' })
+    const child = startRunner(source, { detached: true })
+    let output = ''
+    for await (const text of child.stdout!.setEncoding('utf8')) {
+      output += text
+      if (/pid \d+/.test(output)) break
+    }
+    child.stdio[3]!.destroy()
+    const [code, signal] = await once(child, 'exit')
+    assert.deepEqual([code, signal], [null, 'SIGKILL'])
+    const step = Number(/pid (\d+)/.exec(output)![1])
+    for (const until = performance.now() + 5000; isRunning(step); await setImmediate())
+      assert.ok(performance.now() < until, 'the step still runs')
+  })
+
   async function folder(files: Readonly<Record<string, string>>): Promise<string> {
     const source = path.join(root, `source-${++count}`)
     for (const [name, content] of Object.entries(files)) {
@@ -261,19 +279,23 @@ suite('build runner', () => {
   }
 
   async function buildFolder(source: string, options: { env?: Record<string, string>; path?: string } = {}): Promise<Outcome> {
-    const request = { app: 'shop', sha: SHA, source, env: options.env ?? {}, cacheKey: 'shop', timeoutMs: 60_000, color: false }
-    const words = [path.join(import.meta.dirname, 'main.ts'), '--images', path.join(root, 'images'), '--cache', path.join(root, 'cache')]
-    const child = spawn(process.execPath, words, {
-      env: { ...process.env, ...(options.path === undefined ? {} : { PATH: options.path }) },
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    })
+    const child = startRunner(source, options)
     let output = ''
     let result = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
+    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', text => (output += text))
     child.stdio[3]!.on('data', text => (result += text))
-    child.stdin.end(JSON.stringify(request))
     const [code] = await once(child, 'close')
     return { code, output, result: result === '' ? undefined : JSON.parse(result) }
+  }
+
+  function startRunner(source: string, options: { env?: Record<string, string>; path?: string; detached?: boolean }): ChildProcess {
+    const { env = {}, path: searchPath = process.env['PATH'], detached = false } = options
+    const words = [path.join(import.meta.dirname, 'main.ts'), '--images', path.join(root, 'images'), '--cache', path.join(root, 'cache')]
+    const stdio = ['pipe', 'pipe', 'pipe', 'pipe'] as const
+    const child = spawn(process.execPath, words, { env: { ...process.env, PATH: searchPath }, stdio: [...stdio], detached })
+    const request = { app: 'shop', sha: SHA, source, env, cacheKey: 'shop', timeoutMs: 60_000, color: false }
+    child.stdin!.end(JSON.stringify(request))
+    return child
   }
 
   async function imageOf({ result, output }: Outcome): Promise<Image> {
@@ -288,6 +310,14 @@ suite('build runner', () => {
     return empty
   }
 })
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 /** Two packages of the repository itself, one of them for the build only. */
 const NPM_APP = {
@@ -340,11 +370,16 @@ async function makeWheel(directory: string): Promise<void> {
   await rm(path.join(directory, 'wheel'), { recursive: true })
 }
 
-function run(program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env): Promise<{ stdout: string }> {
+function run(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<{ stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     execFile(path.isAbsolute(program) ? program : path.resolve(cwd, program), args, { cwd, env }, (error, stdout, stderr) => {
       if (error) reject(new Error(`${error.message}\n${stderr}`))
-      else resolve({ stdout })
+      else resolve({ stdout, stderr })
     })
   })
 }

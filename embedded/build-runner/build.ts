@@ -105,7 +105,8 @@ function imageConfig(built: Built, processes: Readonly<Record<string, string>>):
 async function buildEnvironment(config: Readonly<Record<string, string>>, cachePath: string): Promise<NodeJS.ProcessEnv> {
   const home = path.join(cachePath, 'home')
   await mkdir(home, { recursive: true, mode: 0o700 })
-  const owner = process.env['HOME'] || os.homedir()
+  // Not by the variable: it may already name the home of the platform.
+  const owner = os.userInfo().homedir
   const settings = Object.entries({
     NPM_CONFIG_USERCONFIG: '.npmrc',
     PIP_CONFIG_FILE: '.config/pip/pip.conf',

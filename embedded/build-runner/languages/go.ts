@@ -19,7 +19,8 @@ export const go: Language = {
       ...base,
       GOTOOLCHAIN: 'local',
       GOMODCACHE: path.join(cachePath, 'go/mod'),
-      GOCACHE: path.join(cachePath, 'go/build'),
+      // Shared by all apps: it holds the standard library, which takes longer to compile than most apps. Go itself keeps it small.
+      GOCACHE: path.join(path.dirname(cachePath), '.go'),
       GOPATH: path.join(cachePath, 'go'),
       GOFLAGS: `-trimpath -buildvcs=false -modcacherw ${base['GOFLAGS'] ?? ''}`.trim(),
     }

@@ -112,7 +112,8 @@ async function installAndBuild(context: BuildContext, manifest: Manifest, manage
     npm_config_fund: 'false',
     npm_config_audit: 'false',
     npm_config_yes: 'false',
-    npm_config_store_dir: path.join(cachePath, 'pnpm'),
+    // npm warns of settings that only pnpm knows.
+    ...(manager.name === 'pnpm' ? { npm_config_store_dir: path.join(cachePath, 'pnpm') } : {}),
     YARN_CACHE_FOLDER: path.join(cachePath, 'yarn'),
   }
   const run = (...args: string[]) => runStep([manager.path, ...args], { cwd: tree.root, env, shown: [manager.name, ...args].join(' ') })
