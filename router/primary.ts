@@ -4,7 +4,6 @@ import { delay } from '../kernel/backoff.ts'
 import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
-import { selfSigned } from '../kernel/x509.ts'
 import { startAdminPorts } from './admin.ts'
 import type { RouterConfig } from './config.ts'
 import { type Fleet, startFleet } from './fleet.ts'
@@ -66,7 +65,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const started = await startFleet({
       listen: { bind: config.bind, httpPort: config.httpPort, httpsPort: config.httpsPort, gitPort: config.gitPort, reusePort: false },
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
-      tls: { ticketKeys: randomBytes(48), selfSigned: selfSigned({ names: ['router.invalid'], days: 3650 }) },
+      tls: { ticketKeys: randomBytes(48) },
       accessLog: config.accessLog,
       log,
       whole: () => (builder.isBuilt ? builder.whole() : table),

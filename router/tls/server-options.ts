@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import type { Log } from '../../kernel/log.ts'
-import type { KeyPair } from '../../kernel/x509.ts'
+import { type KeyPair, selfSigned } from '../../kernel/x509.ts'
 import { normalHost } from '../table/host.ts'
 import type { Table } from '../table/table.ts'
 import { TlsContexts } from './contexts.ts'
@@ -10,8 +10,6 @@ import { TlsContexts } from './contexts.ts'
 export interface TlsSecrets {
   /** 48 random bytes. */
   readonly ticketKeys: Uint8Array
-  /** Shown where the router has no certificate of its own. */
-  readonly selfSigned: KeyPair
 }
 
 /** Makes the https listener's options out of the table of the moment. */
@@ -19,6 +17,8 @@ export class ServerTls {
   readonly #secrets: TlsSecrets
   readonly #contexts: TlsContexts
   readonly #log: Log
+  /** Shown where the router has no certificate of its own; made when it is needed, as an RSA key takes a third of a second. */
+  #fallback: KeyPair | undefined
 
   constructor(table: Table, secrets: TlsSecrets, log: Log) {
     this.#secrets = secrets
@@ -32,9 +32,10 @@ export class ServerTls {
    */
   options(table: () => Table): TlsOptions {
     const { tls, defaultCertificate } = table()
-    const { certificate: cert, key } = this.#secrets.selfSigned
+    if (!defaultCertificate) this.#fallback ??= selfSigned({ names: ['router.invalid'], days: 3650 })
     return {
-      ...(defaultCertificate ? { cert: defaultCertificate.chain, key: defaultCertificate.key } : { cert, key }),
+      cert: defaultCertificate?.chain ?? this.#fallback?.certificate,
+      key: defaultCertificate?.key ?? this.#fallback?.key,
       ...policyOf(table()),
       honorCipherOrder: true,
       ALPNProtocols: ['http/1.1'],
