@@ -4,13 +4,16 @@ import { type Outcome, type Reconciler, startReconciler } from '../../kernel/kub
 import type { Log } from '../../kernel/log.ts'
 import type { View } from './view.ts'
 
-/** Waits after a write that came too late; by the first of them the watch has mostly brought what came before it. */
-const LATE_MS_MIN = 10
-const LATE_MS_MAX = 1000
+/**
+ * Waits after a write that came too late, or reached nobody. By the first of them the watch has mostly brought what came before the write,
+ * and an API server that was restarted finds its controllers back within the last.
+ */
+const AGAIN_MS_MIN = 10
+const AGAIN_MS_MAX = 1000
 
 /**
- * Starts a reconciler that takes a write that came too late (409: somebody else's was before it; 404: the object has gone), and the refusal
- * of a namespace on its way out, for what they are: no fault, and nothing to log.
+ * Starts a reconciler that takes for no fault, and does not log, what is none: a write that came too late (409: somebody else's was before
+ * it; 404: the object has gone), a namespace on its way out, and an API server that is away, of which the informers tell.
  */
 export function startController(options: {
   name: string
@@ -18,7 +21,7 @@ export function startController(options: {
   concurrency?: number
   reconcile(key: string, signal: AbortSignal): Promise<Outcome | void>
 }): Reconciler {
-  const late = new Map<string, number>()
+  const waits = new Map<string, number>()
   return startReconciler({
     ...options,
     concurrency: options.concurrency ?? 8,
@@ -26,13 +29,13 @@ export function startController(options: {
     reconcile: async (key, signal) => {
       try {
         const outcome = await options.reconcile(key, signal)
-        late.delete(key)
+        waits.delete(key)
         return outcome
       } catch (error) {
         if (isNamespaceEnding(error)) return
-        if (!isStatus(error, 404, 409)) throw error
-        const againAfterMs = late.get(key) ?? LATE_MS_MIN
-        late.set(key, Math.min(LATE_MS_MAX, againAfterMs * 2))
+        if (!isStatus(error, 404, 409) && !isUnreachable(error)) throw error
+        const againAfterMs = waits.get(key) ?? AGAIN_MS_MIN
+        waits.set(key, Math.min(AGAIN_MS_MAX, againAfterMs * 2))
         return { againAfterMs }
       }
     },
@@ -48,6 +51,12 @@ export function enqueueAll<T extends KubernetesObject>(view: View<T>, reconciler
 /** True for the refusal to create something in a namespace that is being deleted. */
 export function isNamespaceEnding(error: unknown): boolean {
   return isStatus(error, 403) && (error.status.details?.causes ?? []).some(cause => cause.reason === 'NamespaceTerminating')
+}
+
+/** System calls and undici name their failures with a code of letters; answers of the API server have a number. */
+function isUnreachable(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' && /^(UND_ERR_|E[A-Z]+$)/.test(code)
 }
 
 function* keys<T extends KubernetesObject>(view: View<T>): Iterable<string> {

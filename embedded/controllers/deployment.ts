@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Deployment, DeploymentCondition, ReplicaSet } from 'kubernetes-types/apps/v1'
-import { isStatus } from '../../kernel/kubernetes/api.ts'
+import { isStatus, KubernetesError } from '../../kernel/kubernetes/api.ts'
 import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import type { Outcome, Reconciler } from '../../kernel/kubernetes/reconciler.ts'
 import type { Running } from '../../kernel/lifecycle.ts'
@@ -170,7 +170,7 @@ class Rollout {
     } catch (error) {
       if (isStatus(error, 409)) return this.#settleCollision(deployment, wanted)
       if (isNamespaceEnding(error)) return
-      await this.#noteCreateError(deployment, wanted.metadata!.name!, error as Error)
+      if (error instanceof KubernetesError) await this.#noteCreateError(deployment, wanted.metadata!.name!, error)
       throw error
     }
     if (replicas > 0)

@@ -1,4 +1,5 @@
 import type { Pod, PodTemplateSpec } from 'kubernetes-types/core/v1'
+import { KubernetesError } from '../../kernel/kubernetes/api.ts'
 import { controllerReference, type KubernetesObject, type Resource, type Stored } from '../../kernel/kubernetes/objects.ts'
 import type { Reconciler } from '../../kernel/kubernetes/reconciler.ts'
 import type { Cluster } from './cluster.ts'
@@ -58,7 +59,7 @@ export class OwnedPods<O extends Owner> {
       })
       this.#tell(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`)
     } catch (error) {
-      if (!isNamespaceEnding(error)) this.#tell(owner, 'Warning', 'FailedCreate', `Error creating: ${(error as Error).message}`)
+      if (isRefusal(error)) this.#tell(owner, 'Warning', 'FailedCreate', `Error creating: ${error.message}`)
       throw error
     }
   }
@@ -68,7 +69,7 @@ export class OwnedPods<O extends Owner> {
       await this.#cluster.views.pods.delete(pod)
       this.#tell(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`)
     } catch (error) {
-      this.#tell(owner, 'Warning', 'FailedDelete', `Error deleting: ${(error as Error).message}`)
+      if (isRefusal(error)) this.#tell(owner, 'Warning', 'FailedDelete', `Error deleting: ${error.message}`)
       throw error
     }
   }
@@ -76,6 +77,11 @@ export class OwnedPods<O extends Owner> {
   #tell(owner: Stored<O>, type: 'Normal' | 'Warning', reason: string, message: string): void {
     this.#cluster.events.record(this.#resource, owner, { type, reason, message, component: this.#component })
   }
+}
+
+/** True where the API server said no and the owner should know: not when it is away, nor when the namespace goes with all in it. */
+export function isRefusal(error: unknown): error is KubernetesError {
+  return error instanceof KubernetesError && !isNamespaceEnding(error)
 }
 
 /** Enqueues the owner of each pod that changes, the one that lost it too, and whoever could take in a pod without an owner. */

@@ -7,9 +7,9 @@ import type { Running } from '../../kernel/lifecycle.ts'
 import { claim } from './claim.ts'
 import { type Clock, timestamp } from './clock.ts'
 import type { Cluster } from './cluster.ts'
-import { enqueueAll, isNamespaceEnding, startController } from './controller.ts'
+import { enqueueAll, startController } from './controller.ts'
 import { matchesLabels, selects } from './label-selector.ts'
-import { enqueueOwners, OwnedPods } from './owned-pods.ts'
+import { enqueueOwners, isRefusal, OwnedPods } from './owned-pods.ts'
 import { availableInMs, isActive, isFinished, isReady, isTerminating, sortForDeletion } from './pods.ts'
 
 /** `kubernetes-types` is of Kubernetes 1.30; this field came with 1.33. */
@@ -37,10 +37,7 @@ async function reconcile(cluster: Cluster, key: string): Promise<Outcome> {
   // Read again: what was made or deleted just now counts.
   const pods = views.pods.controlledBy(set.metadata.uid)
   await writeStatus(cluster, set, buildStatus(set, pods, failure, clock))
-  if (failure) {
-    if (isNamespaceEnding(failure.error)) return
-    throw failure.error
-  }
+  if (failure) throw failure.error
   return againWhenAvailable(set, pods, clock)
 }
 
@@ -68,7 +65,8 @@ async function manage(cluster: Cluster, set: Stored<ReplicaSet>, active: Stored<
     if (missing > 0) await pods.create(set, set.spec!.template!, missing)
     else await pods.delete(set, selectForDeletion(cluster, set, active).slice(0, -missing))
   } catch (error) {
-    return { reason: missing > 0 ? 'FailedCreate' : 'FailedDelete', error: error as Error }
+    if (!isRefusal(error)) throw error
+    return { reason: missing > 0 ? 'FailedCreate' : 'FailedDelete', error }
   }
 }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { Backoff } from '../../kernel/backoff.ts'
 import { find, type KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { connectKubernetes } from '../../kernel/kubernetes/client.ts'
 import { readCredentials } from '../../kernel/kubernetes/credentials.ts'
@@ -49,6 +50,17 @@ suite('startControllers() over the emulator', () => {
     await namespaces.until(() => namespaces.get('shop') === undefined, late())
     assert.ok(performance.now() - deletedAt < 1000)
     assert.deepEqual((await api.list(RESOURCES.pods)).items, [])
+  })
+
+  test('takes up its work where it was when the API server was killed and comes back', async () => {
+    await using fixture = await startFixture({ isForked: true })
+    const { api, watch, killServer } = fixture
+    const deployments = await watch(RESOURCES.deployments)
+    await api.create(RESOURCES.namespaces, { metadata: { name: 'shop' } })
+    await api.create(RESOURCES.deployments, deployment({ replicas: 5 }))
+    await killServer()
+    await deployments.until(() => deployments.get('shop/web')?.status?.availableReplicas === 5, late())
+    assert.equal((await api.list(RESOURCES.pods)).items.length, 5)
   })
 
   test('puts a template back, leaves nothing behind an owner, and ends a Job', async () => {
@@ -120,19 +132,45 @@ function late(): AbortSignal {
 }
 
 /** An emulator with its own home, controllers and a node. */
-async function startFixture({ withControllers = true } = {}) {
+async function startFixture({ withControllers = true, isForked = false } = {}) {
   const running = new Stack(silentLog)
   const home = await mkdtemp(join(tmpdir(), 'controllers-'))
   running.add('home', { stop: () => rm(home, { recursive: true, force: true }) })
-  const { kubeconfig } = running.add('api server', await startApiServer({ home }))
-  const api: KubernetesApi = connectKubernetes(await readCredentials({ KUBECONFIG: kubeconfig }))
+  const server = isForked ? await forkServer(home) : { ...(await startApiServer({ home })), kill: async () => {} }
+  running.add('api server', server)
+  const api: KubernetesApi = connectKubernetes(await readCredentials({ KUBECONFIG: server.kubeconfig }))
   running.add('client', { stop: () => api.close() })
   if (withControllers) running.add('controllers', await startControllers(api, { log: silentLog }))
   const node = running.add('node', await startFakeNode(api))
   const watch = async <T extends KubernetesObject>(resource: Resource<T>): Promise<Informer<T>> => {
-    const informer = running.add('informer', startInformer(api, resource, { log: silentLog }))
+    const backoff = new Backoff({ minMs: 20, maxMs: 200 })
+    const informer = running.add('informer', startInformer(api, resource, { log: silentLog, backoff }))
     await informer.synced
     return informer
   }
-  return { api, node, kubeconfig, watch, [Symbol.asyncDispose]: () => running.stop() }
+  const { kubeconfig, kill: killServer } = server
+  return { api, node, kubeconfig, watch, killServer, [Symbol.asyncDispose]: () => running.stop() }
+}
+
+/** The emulator as a process of its own, which can be killed and comes back on the same port. */
+async function forkServer(home: string) {
+  let port = 0
+  let child: ChildProcess
+  const start = async () => {
+    const env = { ...process.env, APISERVER_HOME: home, APISERVER_PORT: String(port) }
+    child = fork(join(import.meta.dirname, '../api-server/main.ts'), { env, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+    const [message] = await once(child, 'message', { signal: late() })
+    port = (message as { ports: { https: number } }).ports.https
+  }
+  const end = async () => {
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+  await start()
+  const kill = async () => {
+    await end()
+    await start()
+  }
+  return { kubeconfig: join(home, 'kubeconfig'), stop: end, kill }
 }

@@ -1,3 +1,4 @@
+import { Backoff } from '../../kernel/backoff.ts'
 import type { DeleteOptions, KubernetesApi, Patch, WriteOptions } from '../../kernel/kubernetes/api.ts'
 import { find, isStatus } from '../../kernel/kubernetes/api.ts'
 import { type ChangeHandler, type Informer, startInformer } from '../../kernel/kubernetes/informer.ts'
@@ -7,6 +8,8 @@ import { type Clock, timestamp } from './clock.ts'
 
 /** How long a write may stay unseen by the watch before the object is read again to learn what became of it. */
 const UNSEEN_MS_MAX = 10_000
+/** The API server is on this machine: it is asked often whether it is back. */
+const WATCH_RETRY_MS_MAX = 1000
 /** Uids of deleted objects that are remembered, so that the late answer to a write does not bring one back. */
 const GONE_COUNT_MAX = 4096
 
@@ -49,6 +52,7 @@ export class View<T extends KubernetesObject> {
     this.#log = options.log
     this.#informer = startInformer(api, resource, {
       log: options.log,
+      backoff: new Backoff({ minMs: 50, maxMs: WATCH_RETRY_MS_MAX }),
       onChange: (key, object, previous) => this.#observe(key, object, previous),
     })
     this.synced = this.#informer.synced

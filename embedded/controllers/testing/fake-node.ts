@@ -1,4 +1,5 @@
 import type { Pod } from 'kubernetes-types/core/v1'
+import { Backoff } from '../../../kernel/backoff.ts'
 import { isStatus, type KubernetesApi } from '../../../kernel/kubernetes/api.ts'
 import { startInformer } from '../../../kernel/kubernetes/informer.ts'
 import { RESOURCES, type Stored } from '../../../kernel/kubernetes/objects.ts'
@@ -71,6 +72,7 @@ export async function startFakeNode(
   await api.patch(RESOURCES.nodes, '', name, { type: 'strategic', body: { status } }, { subresource: 'status' })
   const pods = startInformer(api, RESOURCES.pods, {
     log: silentLog,
+    backoff: new Backoff({ minMs: 20, maxMs: 200 }),
     onChange: (_, pod) => {
       if (pod?.spec?.nodeName !== name) return
       const job = run(pod).finally(() => work.delete(job))
