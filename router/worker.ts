@@ -97,8 +97,10 @@ export class Worker {
     const { bind, gitPort, reusePort } = this.#options.listen
     this.#openingGit ??= this.#server.listenGit(gitPort, bind, { reusePort })
     try {
-      this.#gitPort = await this.#openingGit
-      return this.#gitPort
+      const port = await this.#openingGit
+      if (this.#gitPort === undefined) this.#log.info('git port opened', { port })
+      this.#gitPort = port
+      return port
     } catch (error) {
       this.#openingGit = undefined
       throw error

@@ -138,7 +138,13 @@ export class ClusterWatch implements Snapshot {
       void informer.stop()
     }
     const missing = [...secrets].filter(key => !this.#secrets.get(key) && !this.#named.has(key))
-    for (const key of missing.slice(0, Math.max(NAMED_SECRETS_MAX - this.#named.size, 0))) this.#watchNamed(key)
+    const allowed = missing.slice(0, Math.max(NAMED_SECRETS_MAX - this.#named.size, 0))
+    for (const key of allowed) this.#watchNamed(key)
+    if (allowed.length < missing.length)
+      this.#options.log.warn('too many certificates missing or not of type kubernetes.io/tls, the rest is not watched', {
+        watched: NAMED_SECRETS_MAX,
+        rest: missing.length - allowed.length,
+      })
     if (this.#changes.secrets.size > 0) this.#gather.touch()
     await Promise.all(Array.from(this.#named.values(), informer => informer.synced))
   }
