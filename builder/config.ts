@@ -49,8 +49,8 @@ export function builderConfig(env: Environment) {
     connectionCountMax: integer('BUILDER_CONNECTIONS_MAX', '128', { min: 1 }),
     authTimeoutMs: duration('BUILDER_AUTH_TIMEOUT', '30s'),
     keepaliveMs: duration('BUILDER_KEEPALIVE', '15s'),
-    /** A pusher who sends nothing for this long loses the app's lock. Compressing a large history takes a client minutes. */
-    receiveIdleTimeoutMs: duration('BUILDER_RECEIVE_IDLE_TIMEOUT', '10m'),
+    /** A client who neither sends nor takes anything for this long loses the app's lock. Compressing a large history takes minutes. */
+    idleTimeoutMs: duration('BUILDER_IDLE_TIMEOUT', '10m'),
   })
 }
 

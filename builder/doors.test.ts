@@ -197,6 +197,15 @@ suite('the HTTP door', () => {
     assert.match(stranger.stderr, /fatal: remote error: No app "shop" that bob may use/)
   })
 
+  test('does not keep the connection of a stranger who announces a body and sends none', async () => {
+    const socket = connect(bed.ports.http, '127.0.0.1')
+    socket.write('POST /git/shop.git/git-receive-pack HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n')
+    let answer = ''
+    socket.setEncoding('latin1').on('data', text => (answer += text))
+    await once(socket, 'close')
+    assert.match(answer, /^HTTP\/1\.1 401 /)
+  })
+
   test('knows nothing but git', async () => {
     const statuses: Record<string, number> = {
       'shop.git/info/refs': 403,

@@ -62,7 +62,7 @@ export async function startBuilder(parts: {
         repositories,
         locks,
         limits: { hooksPath: await installHooks(home), pushBytesMax },
-        receiveIdleTimeoutMs: config.receiveIdleTimeoutMs,
+        idleTimeoutMs: config.idleTimeoutMs,
         log,
         ownerOf: app => cleaner?.ownerOf(app),
         onPush: push => deployPush(push, { controlPlane, runner, slots, buildsPath, limits: config, log, metrics }),

@@ -80,7 +80,8 @@ async function build(push: Push, config: Readonly<Record<string, string>>, outpu
       raw.end()
     }
   } finally {
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch(error => {
+    // Not waited for: the next push of the app may begin while ten thousand files are deleted. The next start removes what is left.
+    rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch(error => {
       parts.log.warn('build folder was not removed', { app, error })
     })
   }

@@ -61,14 +61,16 @@ export class GitServer {
     await request.write(Buffer.concat([pktLine(`# service=${service}\n`), Buffer.from(FLUSH)]))
     if (service === 'git-receive-pack' && this.#parts.locks.isHeld(app)) return request.write(remoteError(BUSY))
     const repository = await this.#open(app)
-    await this.#run({ ...request, stateless: true }, startGitService(service, repository, { ...this.#options(request), advertise: true }))
+    await this.#send({ ...request, stateless: true }, startGitService(service, repository, { ...this.#options(request), advertise: true }))
   }
 
   /** @returns the exit code for the client: that of git, or 128 for a refusal */
   async serve(request: GitRequest): Promise<number> {
+    // Whoever waits for the input's end learns of a fault there; nobody may be waiting when it comes.
+    request.input.on('error', () => {})
     if (request.service === 'git-upload-pack') {
       const repository = await this.#open(request.app)
-      return this.#run(request, startGitService(request.service, repository, this.#options(request)))
+      return this.#send(request, startGitService(request.service, repository, this.#options(request)))
     }
     const release = this.#parts.locks.tryAcquire(request.app)
     if (!release) {
@@ -98,86 +100,107 @@ export class GitServer {
     return { protocol, limits: this.#parts.limits, stateless: stateless ?? true }
   }
 
+  /** A list of refs, a fetch or a clone. */
+  async #send(request: GitRequest, group: ProcessGroup): Promise<number> {
+    const cancel = () => void group.stop(STOP_GRACE_MS)
+    const idle = new IdleLimit(this.#parts.idleTimeoutMs, cancel)
+    try {
+      return await this.#join(request, group, { cancel, idle })
+    } finally {
+      idle.end()
+    }
+  }
+
   async #receive(request: GitRequest, repository: string): Promise<number> {
     const { app } = request
     const { repositories } = this.#parts
     const group = startGitService(request.service, repository, this.#options(request))
     const build = new AbortController()
-    let releasing = false
+    let state: 'receiving' | 'building' | 'releasing' | 'cancelled' = 'receiving'
     let head: { ref: string; born: boolean } | undefined
     let deployed: string | undefined
-    let cancelled = false
+
+    const cancel = (reason: string) => {
+      if (state === 'releasing' || state === 'cancelled') return
+      state = 'cancelled'
+      this.#parts.log.info('push cancelled', { app, reason })
+      this.#parts.onResult('cancelled')
+      build.abort(new Error(`The push was cancelled: ${reason}`))
+      void group.stop(STOP_GRACE_MS)
+    }
+    const idle = new IdleLimit(this.#parts.idleTimeoutMs, () => cancel('nothing was sent'))
 
     const receiveHook = async (call: HookCall, write: (text: string) => Promise<void>): Promise<boolean> => {
       idle.end()
       head = await repositories.head(app)
       const plan = planPush(call, head)
       if (plan.notes.length > 0) await write(plan.notes.map(note => `${printable(note)}\n`).join(''))
-      if (!plan.deploy) return true
+      if (!plan.deploy || state !== 'receiving') return state === 'receiving'
+      state = 'building'
       const accepted = await this.#parts.onPush({
         ...{ app, user: request.user, repository, quarantine: call.quarantine, update: plan.deploy, color: plan.color },
         write,
         signal: build.signal,
         releasing() {
           build.signal.throwIfAborted()
-          releasing = true
+          state = 'releasing'
         },
       })
+      if (state === 'building') state = 'receiving'
       if (accepted) deployed = plan.deploy.ref
       return accepted
     }
     const hook = answerHook(group.child.stdio, receiveHook).catch(error => {
       this.#parts.log.error('push failed', { app, error })
     })
-    const idle = idleLimit(request.input, this.#parts.receiveIdleTimeoutMs, () => cancel('nothing was sent'))
-    const cancel = (reason: string) => {
-      if (releasing || cancelled) return
-      cancelled = true
-      this.#parts.log.info('push cancelled', { app, reason })
-      build.abort(new Error(`The push was cancelled: ${reason}`))
-      void group.stop(STOP_GRACE_MS)
-    }
+    // Whatever ended git, nobody is left to take the result of a build.
+    group.exited.catch(() => {}).finally(() => state === 'building' && cancel('git has ended'))
 
-    const code = await this.#run(request, group, cancel, hook)
-    idle.end()
-    // A killed receive-pack may leave its quarantine; the lock is still held, so nobody else's can be there.
-    if (cancelled) await repositories.sweep(app)
-    if (code === 0 && deployed && head && !head.born && head.ref !== deployed) await repositories.setHead(app, deployed)
-    if (cancelled) this.#parts.onResult('cancelled')
-    return code
+    try {
+      const code = await this.#join(request, group, { cancel, idle, until: hook })
+      if (code === 0 && deployed && head && !head.born && head.ref !== deployed) await repositories.setHead(app, deployed)
+      return code
+    } finally {
+      idle.end()
+      // A killed receive-pack may leave its quarantine; the lock is still held, so nobody else's can be there.
+      if ((state as string) === 'cancelled') await repositories.sweep(app)
+    }
   }
 
   /** Joins the client and git until git has ended. */
-  async #run(
+  async #join(
     request: GitRequest,
     group: ProcessGroup,
-    cancel: (reason: string) => void = () => void group.stop(STOP_GRACE_MS),
-    also: Promise<void> = Promise.resolve(),
+    { cancel, idle, until }: { cancel(reason: string): void; idle: IdleLimit; until?: Promise<void> },
   ): Promise<number> {
     const { child } = group
+    const { app, input, gone } = request
     const onGone = () => cancel('the client has gone')
+    const onInput = () => idle.touch()
     const done = (async () => {
-      request.input.pipe(child.stdin!)
-      request.input.once('error', onGone)
+      input.on('data', onInput).on('error', onGone).pipe(child.stdin!)
       child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-        this.#parts.log.info('git says', { app: request.app, text: text.trim() })
-        request.writeError?.(text.replaceAll(this.#parts.repositories.pathOf(request.app), `${request.app}.git`))
+        this.#parts.log.info('git says', { app, text: text.trim() })
+        request.writeError?.(text.replaceAll(this.#parts.repositories.pathOf(app), `${app}.git`))
       })
-      for await (const chunk of child.stdout!) await request.write(chunk)
+      for await (const chunk of child.stdout!) {
+        await request.write(chunk)
+        idle.touch()
+      }
       const { code } = await group.exited
-      await also
+      await until
       return code ?? 143
     })()
     const session = { cancel, done }
     this.#sessions.add(session)
-    request.gone.addEventListener('abort', onGone)
-    if (request.gone.aborted) onGone()
+    gone.addEventListener('abort', onGone)
+    if (gone.aborted) onGone()
     try {
       return await done
     } finally {
-      request.gone.removeEventListener('abort', onGone)
-      request.input.unpipe(child.stdin!)
-      request.input.resume()
+      gone.removeEventListener('abort', onGone)
+      input.off('data', onInput).off('error', onGone).unpipe(child.stdin!)
+      input.resume()
       group.reap()
       this.#sessions.delete(session)
     }
@@ -189,7 +212,8 @@ export interface GitServerParts {
   readonly repositories: Repositories
   readonly locks: AppLocks
   readonly limits: ReceiveLimits
-  readonly receiveIdleTimeoutMs: number
+  /** How long a client may neither send nor take anything. */
+  readonly idleTimeoutMs: number
   readonly log: Log
   /** The unique id of an app, where it is known. */
   ownerOf(app: string): string | undefined
@@ -198,16 +222,22 @@ export interface GitServerParts {
   onResult(result: 'busy' | 'cancelled'): void
 }
 
-/** Calls back once when no input came for a while; `end()` when the wait for input is over. */
-function idleLimit(input: Readable, limitMs: number, onIdle: () => void): { end(): void } {
-  const timer = setTimeout(onIdle, limitMs)
-  const touch = () => timer.refresh()
-  input.on('data', touch)
-  return {
-    end() {
-      clearTimeout(timer)
-      input.off('data', touch)
-    },
+/** Calls back once when nothing moved for a while. */
+class IdleLimit {
+  readonly #timer: NodeJS.Timeout
+  #ended = false
+
+  constructor(limitMs: number, onIdle: () => void) {
+    this.#timer = setTimeout(onIdle, limitMs)
+  }
+
+  touch(): void {
+    if (!this.#ended) this.#timer.refresh()
+  }
+
+  end(): void {
+    this.#ended = true
+    clearTimeout(this.#timer)
   }
 }
 

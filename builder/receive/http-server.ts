@@ -183,6 +183,8 @@ function decode(request: IncomingMessage, bytesMax: number): Readable | undefine
   if (!/^(identity|x-gzip|gzip)$/.test(encoding)) return undefined
   const input: Readable = encoding === 'identity' ? request : request.pipe(createGunzip())
   if (input !== request) request.once('error', error => input.destroy(error))
+  // It may break before anybody listens.
+  input.on('error', () => {})
   let length = 0
   const count = (chunk: Buffer) => {
     length += chunk.length
@@ -206,6 +208,8 @@ async function write(response: ServerResponse, chunk: Uint8Array, gone: AbortSig
 }
 
 function plain(response: ServerResponse, status: number, text: string): void {
+  // The rest of a body that nobody reads would keep the connection, and a place among the few, for as long as its client likes.
+  if (!response.req.complete) response.setHeader('connection', 'close')
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
   response.end(`${text}\n`)
 }
