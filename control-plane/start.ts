@@ -29,6 +29,7 @@ import { destroyApp } from './deploy/destroy.ts'
 import { lastLines } from './deploy/last-lines.ts'
 import { restartProcesses } from './deploy/restart.ts'
 import { runCommand } from './deploy/run-pod.ts'
+import { sweepRuns } from './deploy/sweep-runs.ts'
 import { Workloads } from './deploy/workloads.ts'
 import { controlPlaneMetrics } from './metrics.ts'
 import { PlatformLog } from './platform-log.ts'
@@ -51,6 +52,7 @@ export interface RunningControlPlane extends Running {
 }
 
 const LOG_RECHECK_MS = 60_000
+const LOSS_DELAY_MS = 500
 // While Kubernetes has not been heard of for longer, what is shown may be stale and no change would be made.
 const SILENCE_MAX_MS = 120_000
 
@@ -66,7 +68,9 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     stack.add('logger client', { stop: () => logger.close() })
     const platformLog = stack.add('platform log', new PlatformLog(logger, log))
     const records = stack.add('records', await openRecords(api, { ...config, log }))
-    const workloads = stack.add('workloads', new Workloads(api, log))
+    // Until every app has been looked at there is nothing to repair one by one.
+    let onLost = (_: string) => {}
+    const workloads = stack.add('workloads', new Workloads(api, log, id => onLost(id)))
     await workloads.synced
 
     const outside = httpClient({ connectTimeoutMs: 5_000 })
@@ -137,6 +141,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
           if (app.deleting) return destroy(id)
           if (records.releases.list(id).length === 0) await completeApp(app, { records, cluster, syncRouting })
           await deployer.reconcile(id)
+          await sweepRuns(id, { cluster, workloads, timeoutMs: config.runTimeoutMs })
         },
       }),
     )
@@ -146,6 +151,8 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     stack.add('deployer', deployer)
     stack.add('commands', { stop: () => stopping.abort() })
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
+    // In a moment, since whoever removes one object of an app often goes on to the next.
+    onLost = id => reconciler.enqueueAfter(id, LOSS_DELAY_MS)
 
     const port = Number(new URL(address).port)
     return { port, ports: { http: port }, ready, stop: () => stack.stop() }

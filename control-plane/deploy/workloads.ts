@@ -1,13 +1,14 @@
 import type { Deployment } from 'kubernetes-types/apps/v1'
-import type { Namespace, Pod } from 'kubernetes-types/core/v1'
+import type { Namespace, Pod, Service } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS } from '../../kernel/contract.ts'
 import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { type Informer, startInformer } from '../../kernel/kubernetes/informer.ts'
 import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import type { Log } from '../../kernel/log.ts'
 
-/** What runs of all apps, seen live: namespaces, Deployments and pods with the platform's label. */
+/** What stands of all apps, seen live: namespaces, Services, Deployments and pods with the platform's label. */
 export class Workloads {
+  readonly #services: Informer<Service>
   readonly #namespaces: Informer<Namespace>
   readonly #deployments: Informer<Deployment>
   readonly #pods: Informer<Pod>
@@ -15,12 +16,17 @@ export class Workloads {
   /** Resolves when everything has been seen once. */
   readonly synced: Promise<unknown>
 
-  constructor(api: KubernetesApi, log: Log) {
+  /** @param onLost told when a Deployment or the Service of an app has gone, whoever removed it */
+  constructor(api: KubernetesApi, log: Log, onLost: (app: string) => void = () => {}) {
     const selection = { labelSelector: `${LABELS.heritage}=${HERITAGE}` }
     this.#namespaces = startInformer(api, RESOURCES.namespaces, { log, selection })
-    this.#deployments = startInformer(api, RESOURCES.deployments, { log, selection })
+    const watchLoss = (_: string, object: Stored | undefined, previous: Stored | undefined) => {
+      if (!object && previous?.metadata.namespace) onLost(previous.metadata.namespace)
+    }
+    this.#services = startInformer(api, RESOURCES.services, { log, selection, onChange: watchLoss })
+    this.#deployments = startInformer(api, RESOURCES.deployments, { log, selection, onChange: watchLoss })
     this.#pods = startInformer(api, RESOURCES.pods, { log, selection, onChange: this.#index.bind(this) })
-    this.synced = Promise.all([this.#namespaces.synced, this.#deployments.synced, this.#pods.synced])
+    this.synced = Promise.all(this.#informers.map(informer => informer.synced))
   }
 
   hasNamespace(name: string): boolean {
@@ -58,7 +64,11 @@ export class Workloads {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#namespaces.stop(), this.#deployments.stop(), this.#pods.stop()])
+    await Promise.all(this.#informers.map(informer => informer.stop()))
+  }
+
+  get #informers() {
+    return [this.#namespaces, this.#services, this.#deployments, this.#pods]
   }
 
   #index(key: string, pod: Stored<Pod> | undefined, previous: Stored<Pod> | undefined): void {

@@ -178,6 +178,29 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
     await bed.until(async () => (await get('/pods/')).body.results[0]?.release === 'v2')
   })
 
+  test('repairs what somebody else removed', async () => {
+    await bed.push('admin', app)
+    await bed.api.delete(RESOURCES.deployments, app, `${app}-web`)
+    await bed.until(async () => (await names('/pods/web')).length === 1 && (await get('/pods/')).body.results[0].state === 'up')
+    await bed.api.delete(RESOURCES.services, app, app)
+    await bed.until(async () => (await find(bed.api, RESOURCES.services, app, app))?.spec?.selector?.['type'] === 'web')
+  })
+
+  test('sweeps away commands that a process left behind', async () => {
+    await bed.push('admin', app)
+    bed.fate = () => ({ exitCode: 0 })
+    const pod = { name: `${app}-run-left0`, namespace: app, labels: { app, type: 'run', heritage: 'drycc' } }
+    await bed.api.create(RESOURCES.pods, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: pod,
+      spec: { restartPolicy: 'Never', containers: [{ name: 'run', image: 'x' }] },
+    })
+    await bed.until(async () => (await find(bed.api, RESOURCES.pods, app, pod.name))?.status?.phase === 'Succeeded')
+    await bed.restart()
+    await bed.until(async () => (await find(bed.api, RESOURCES.pods, app, pod.name)) === undefined)
+  })
+
   test('does not touch a pod when it starts again', async () => {
     await bed.push('admin', app)
     const before = (await bed.api.get(RESOURCES.deployments, app, `${app}-web`)).metadata

@@ -168,6 +168,25 @@ suite('control plane: transport', { timeout: 60_000 }, () => {
     assert.equal((await reader.read()).done, true)
   })
 
+  test('lets one user follow so many logs and no more, and those who leave make room', async () => {
+    bed.lines.push({ ts: new Date().toISOString(), app: 'shop', source: 'controller', level: 'INFO', text: 'first' })
+    const leave = new AbortController()
+    const follow = () =>
+      fetch(`${bed.url}/v2/apps/shop/logs?follow=true`, { headers: { authorization: `token ${token}` }, signal: leave.signal })
+    for (let count = 0; count < 32; count++) assert.equal((await follow()).status, 200)
+    assert.equal((await follow()).status, 429)
+    leave.abort()
+    await bed.until(async () => {
+      const gone = new AbortController()
+      const answer = await fetch(`${bed.url}/v2/apps/shop/logs?follow=true`, {
+        headers: { authorization: `token ${token}` },
+        signal: gone.signal,
+      })
+      gone.abort()
+      return answer.status === 200
+    })
+  })
+
   test('says so when the logger is away', async () => {
     const lonely = await startBed({ CONTROLLER_LOGGER_URL: 'http://127.0.0.1:1' })
     try {
