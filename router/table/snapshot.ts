@@ -1,6 +1,7 @@
 import type { Deployment } from 'kubernetes-types/apps/v1'
 import type { Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
+import { Backoff } from '../../kernel/backoff.ts'
 import { ROUTER_PREFIXES } from '../../kernel/contract.ts'
 import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { Informer } from '../../kernel/kubernetes/informer.ts'
@@ -58,6 +59,7 @@ export class ClusterWatch implements Snapshot {
       prefix =>
         new Informer(api, RESOURCES.services, {
           log,
+          backoff: patience(),
           selection: { labelSelector: `${prefix}routable=true` },
           prune: pruneService,
           onChange: key => touch(() => this.#changes.services.add(key)),
@@ -65,23 +67,27 @@ export class ClusterWatch implements Snapshot {
     )
     this.#ownServices = new Informer(api, RESOURCES.services, {
       log,
+      backoff: patience(),
       selection: { namespace },
       prune: pruneService,
       onChange: key => BUILDERS.includes(splitKey(key).name) && touch(() => (this.#changes.builder = true)),
     })
     this.#slices = new Informer(api, RESOURCES.endpointSlices, {
       log,
+      backoff: patience(),
       selection: { labelSelector: SERVICE_NAME },
       prune: pruneSlice,
       onChange: (key, slice, previous) => touch(() => this.#indexSlice(key, slice, previous)),
     })
     this.#secrets = new Informer(api, RESOURCES.secrets, {
       log,
+      backoff: patience(),
       selection: { fieldSelector: 'type=kubernetes.io/tls' },
       onChange: key => this.#wanted.has(key) && touch(() => this.#changes.secrets.add(key)),
     })
     this.#deployments = new Informer(api, RESOURCES.deployments, {
       log,
+      backoff: patience(),
       selection: { namespace },
       onChange: (key, now, before) => isRouter(key) && !sameAnnotations(now, before) && touch(() => (this.#changes.router = true)),
     })
@@ -171,6 +177,7 @@ export class ClusterWatch implements Snapshot {
     const { namespace, name } = splitKey(key)
     const informer = new Informer(this.#api, RESOURCES.secrets, {
       log: this.#options.log,
+      backoff: patience(),
       selection: { namespace, fieldSelector: `metadata.name=${name}` },
       onChange: () => {
         this.#changes.secrets.add(key)
@@ -239,6 +246,11 @@ function noChanges() {
 
 function isRouter(key: string): boolean {
   return ROUTERS.includes(splitKey(key).name)
+}
+
+/** A router must not be the last to notice that the API server is back: it asks each 3 s at least. */
+function patience(): Backoff {
+  return new Backoff({ minMs: 50, maxMs: 3000 })
 }
 
 /** The router's own rollout changes its Deployment's status some times a second, and no setting. */
