@@ -14,7 +14,7 @@ suite('Connection forwards', () => {
     )
     assert.equal(
       app.received[0],
-      'POST //a/../b?c HTTP/1.1\r\nHost: shop.test\r\nA: b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nContent-Length: 3\r\n\r\nabc',
+      'POST //a/../b?c HTTP/1.1\r\nHost: shop.test\r\nA: b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nCDN-Loop: drycc\r\nContent-Length: 3\r\n\r\nabc',
     )
   })
   test('a chunked body in chunks of ours, without extensions and trailers', async () => {

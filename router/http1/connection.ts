@@ -4,10 +4,12 @@ import { ERRORS, type ErrorCode, errorReply, reasonOf } from '../serve/errors.ts
 import type { Downstream, RequestSink } from '../serve/exchange.ts'
 import type { Limits } from '../serve/limits.ts'
 import type { RouterSettings } from '../table/route.ts'
-import { type BodyLength, BodyReader, type BodySink, CHUNKED, UNTIL_CLOSE } from './body.ts'
+import { answerHead } from './answer.ts'
+import { type BodyLength, BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
 import { parseRequestHead, type RequestHead } from './head.ts'
 import { HEAD_BROKEN, HEAD_INCOMPLETE, HeadBuffer } from './head-buffer.ts'
 import type { Receiver } from './sockets.ts'
+import { Stash } from './stash.ts'
 import type { Timed, Wheel } from './wheel.ts'
 import { MessageWriter } from './writer.ts'
 
@@ -61,6 +63,7 @@ export class Connection implements Receiver, Downstream, Timed {
   readonly #writer: MessageWriter
   readonly #head = new HeadBuffer()
   readonly #body = new BodyReader()
+  readonly #stash = new Stash()
   /** Without a sink a body is dropped. */
   readonly #requestBody: BodySink = { payload: (bytes, start, end) => this.#sink?.requestPayload(bytes, start, end) }
   #state = HEAD
@@ -75,9 +78,6 @@ export class Connection implements Receiver, Downstream, Timed {
   /** Whoever wants the body is not ready for it yet, or slow. */
   #bodyHeld = false
   #bodyBytesAtWindow = 0
-  #stash: Buffer | undefined
-  #stashAt = 0
-  #stashEnd = 0
   #processing = false
   #reading = true
   /** The client does not take what was sent. */
@@ -108,11 +108,11 @@ export class Connection implements Receiver, Downstream, Timed {
 
   /** True between two requests. */
   get idle(): boolean {
-    return this.#state === HEAD && !this.#head.begun && this.#stashEnd === 0
+    return this.#state === HEAD && !this.#head.begun && this.#stash.size === 0
   }
 
   received(bytes: Buffer, at: number, end: number): void {
-    if (this.#stashEnd > 0 || this.#processing) {
+    if (this.#stash.size > 0 || this.#processing) {
       this.#keep(bytes, at, end)
       return
     }
@@ -151,23 +151,13 @@ export class Connection implements Receiver, Downstream, Timed {
   respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number): void {
     const request = this.#request as RequestHead
     this.#answerBegun = true
-    const bodyless = request.method === 'HEAD' || status === 204 || status === 304
-    let framing = ''
-    let sent = length
-    if (bodyless) {
-      if (statedLength >= 0 && status !== 204) framing = `Content-Length: ${statedLength}\r\n`
-    } else if (length >= 0) framing = `Content-Length: ${length}\r\n`
-    else if (request.minor === 1) {
-      framing = 'Transfer-Encoding: chunked\r\n'
-      sent = CHUNKED
-    } else {
-      sent = UNTIL_CLOSE
+    if (this.#host.draining || (this.#state === BODY && !this.#drainable)) this.#keepAlive = false
+    const head = answerHead(request, status, reason, fields, length, statedLength, this.#keepAlive)
+    if (head.length === UNTIL_CLOSE) {
       this.#keepAlive = false
       this.#endsWithConnection = true
     }
-    if (this.#host.draining || (this.#state === BODY && !this.#drainable)) this.#keepAlive = false
-    const connection = this.#keepAlive ? (request.minor === 1 ? '' : 'Connection: keep-alive\r\n') : 'Connection: close\r\n'
-    this.#writer.begin(`HTTP/1.1 ${status} ${reason}\r\n${fields}${framing}${connection}\r\n`, bodyless ? 0 : sent)
+    this.#writer.begin(head.text, head.length)
   }
 
   /** Payload of the answer, or of the relay. */
@@ -225,7 +215,7 @@ export class Connection implements Receiver, Downstream, Timed {
     this.#request = undefined
     if (this.#blocked) return
     this.#host.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
-    if (this.#stash !== undefined || this.#inputEnded) this.#resume()
+    if (this.#stash.size > 0 || this.#inputEnded) this.#resume()
   }
 
   readBody(): void {
@@ -245,8 +235,7 @@ export class Connection implements Receiver, Downstream, Timed {
     this.#writer.begin(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`, UNTIL_CLOSE)
     this.flush()
     this.#state = RELAY
-    if (this.#inputEnded) this.#sink?.clientEnded()
-    else this.#resume()
+    this.#resume()
   }
 
   end(): void {
@@ -354,43 +343,29 @@ export class Connection implements Receiver, Downstream, Timed {
     this.flush()
     if (this.#sink !== undefined && (this.#state !== BODY || !this.#bodyHeld) && !this.#sink.requestFlush()) this.#bodyHeld = true
     this.#readOrPause()
-    if (this.#inputEnded && this.#stashEnd === 0 && this.#state === HEAD) this.#close()
+    if (this.#inputEnded && this.#stash.size === 0 && this.#state === HEAD) this.#close()
   }
 
   /** Bytes that cannot be served yet; at most one read more than the limit. */
   #keep(bytes: Buffer, at: number, end: number): void {
     if (this.#state === LINGER || this.#state === CLOSED || at === end) return
-    const kept = this.#stashEnd - this.#stashAt
-    const stash = Buffer.allocUnsafe(kept + end - at)
-    this.#stash?.copy(stash, 0, this.#stashAt, this.#stashEnd)
-    bytes.copy(stash, kept, at, end)
-    this.#stash = stash
-    this.#stashAt = 0
-    this.#stashEnd = stash.length
+    this.#stash.add(bytes, at, end)
     this.#readOrPause()
   }
 
   /** Goes on with what was kept. */
   #resume(): void {
     if (this.#processing) return
-    if (this.#stash !== undefined) {
-      const stash = this.#stash
-      this.#processing = true
-      const stop = this.#process(stash, this.#stashAt, this.#stashEnd)
-      this.#processing = false
-      this.#stashAt = stop
-      if (stop >= this.#stashEnd) {
-        this.#stash = undefined
-        this.#stashAt = 0
-        this.#stashEnd = 0
-      }
-    }
-    if (this.#inputEnded && this.#stashEnd === 0 && (this.#state === BODY || this.#state === RELAY)) this.#ended()
+    this.#processing = true
+    this.#stash.use((bytes, at, end) => this.#process(bytes, at, end))
+    this.#processing = false
+    if (this.#inputEnded && this.#stash.size === 0 && (this.#state === BODY || this.#state === RELAY)) this.#ended()
     this.#endTurn()
   }
 
   #readOrPause(): void {
-    const wanted = this.#stashEnd - this.#stashAt < this.#host.limits.stashBytesMax && !(this.#bodyHeld && this.#stashEnd > 0)
+    const kept = this.#stash.size
+    const wanted = kept < this.#host.limits.stashBytesMax && !(this.#bodyHeld && kept > 0)
     if (wanted === this.#reading) return
     this.#reading = wanted
     if (wanted) this.#socket.resume()
@@ -428,7 +403,7 @@ export class Connection implements Receiver, Downstream, Timed {
 
   #ended(): void {
     this.#inputEnded = true
-    if (this.#stashEnd > 0) return
+    if (this.#stash.size > 0) return
     switch (this.#state) {
       case HEAD:
         this.#close()
@@ -456,9 +431,7 @@ export class Connection implements Receiver, Downstream, Timed {
   #close(): void {
     if (this.#state === LINGER || this.#state === CLOSED) return
     this.#state = LINGER
-    this.#stash = undefined
-    this.#stashAt = 0
-    this.#stashEnd = 0
+    this.#stash.clear()
     this.#bodyHeld = false
     this.flush()
     this.#host.wheel.arm(this, this.#host.limits.lingerMs)
@@ -471,7 +444,8 @@ export class Connection implements Receiver, Downstream, Timed {
     switch (this.#state) {
       case HEAD:
         if (this.#blocked) this.destroy()
-        else if (this.#head.begun) this.#refuse('R44', '')
+        // An empty line behind the last body is all that some clients have to say.
+        else if (this.#head.begun && !this.#head.onlyEmptyLine) this.#refuse('R44', '')
         else if (this.#served) this.#close()
         else this.destroy()
         break

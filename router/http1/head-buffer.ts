@@ -56,6 +56,11 @@ export class HeadBuffer {
     return this.#bytes?.subarray(2, this.#length).includes(LF) ?? false
   }
 
+  /** Whether nothing but an empty line is here. */
+  get onlyEmptyLine(): boolean {
+    return this.#length <= 2 && this.#bytes?.[0] === CR
+  }
+
   #append(bytes: Buffer, at: number, end: number, bytesMax: number): number {
     const before = this.#length
     const length = before + Math.min(end - at, bytesMax + 1 - before)

@@ -26,6 +26,8 @@ export interface RequestHead {
   readonly forwardedProto: string
   readonly forwardedPort: string
   readonly correlationId: string
+  /** `CDN-Loop` (RFC 8586): which proxies this request has passed. */
+  readonly loop: string
 }
 
 /** An app's answer as one strict reading of its head gives it. */
@@ -64,7 +66,7 @@ const RESPONSE = new RegExp(`^HTTP/1\\.([01]) ([1-5][0-9]{2})(?: (${VALUE}))?\\r
 
 // A second expression finds the few lines that mean something to us; all between them passes on as slices of the same string.
 const REQUEST_MEANING =
-  /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|x-request-start|x-real-ip|x-scheme|x-url-scheme|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
+  /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|cdn-loop|x-request-start|x-real-ip|x-scheme|x-url-scheme|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
 const RESPONSE_MEANING =
   /\r\n(connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|proxy-connection|http2-settings):[\t ]*([^\r]*)/gi
 
@@ -120,6 +122,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
   let forwardedProto = ''
   let forwardedPort = ''
   let correlationId = ''
+  let loop = ''
 
   let from = linesAt
   REQUEST_MEANING.lastIndex = linesAt - 2
@@ -169,6 +172,9 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
         break
       case 'x-request-id':
         idFields += text.slice(start, end)
+        break
+      case 'cdn-loop':
+        loop = loop === '' ? value : `${loop}, ${value}`
         break
       case 'x-correlation-id':
         idFields += text.slice(start, end)
@@ -236,6 +242,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
     forwardedProto,
     forwardedPort,
     correlationId,
+    loop,
   }
 }
 
@@ -309,9 +316,17 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
   return { status, reason: match[3] ?? '', fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
 }
 
-/** The value of one header line of a raw head, for the log; '' when there is none. */
+const VALUE_OF = new Map<string, RegExp>()
+
+/** The value of one header line of a raw head, for pages and the log; '' when there is none. `name` is one of ours, never a peer's. */
 export function headValue(head: string, name: string): string {
-  return withoutTrailingBlanks(new RegExp(`\\r\\n${name}:[\\t ]*([^\\r]*)`, 'i').exec(head)?.[1] ?? '')
+  let pattern = VALUE_OF.get(name)
+  if (pattern === undefined) {
+    pattern = new RegExp(`\\r\\n${name}:[\\t ]*([^\\r]*)`, 'i')
+    VALUE_OF.set(name, pattern)
+  }
+  const match = pattern.exec(head)
+  return match === null ? '' : withoutTrailingBlanks(match[1] as string)
 }
 
 /** Why a head is no request: the names of HTTP versions we do not speak get 505, all else 400. */

@@ -1,19 +1,25 @@
 import type { Route } from '../table/route.ts'
 import { errorReply, type Reply, redirectReply } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { goesInCircle } from './headers.ts'
 
 /**
  * Whether the router answers by itself. Who may not come in learns nothing else; then what is down is said to be down, on http as well as
  * on https, and only an app that is up sends its clients to https (contract 5.6, 5.7).
+ *
+ * @param httpsPort where clients reach https; named in a redirect unless it is the usual one
  */
-export function decide(exchange: Exchange, route: Route): Reply | undefined {
+export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply | undefined {
   const { head, origin } = exchange
   const { policy } = route
   if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12', head)
+  if (goesInCircle(head.loop)) return errorReply('R13', head)
   if (policy.maintenance) return errorReply('R21', head)
   if (route.endpoints.length === 0) return errorReply('R20', head)
   if (policy.sslEnforce && !origin.secure) {
-    return redirectReply(`${origin.scheme === 'ws' ? 'wss' : 'https'}://${head.host}${head.target === '*' ? '/' : head.target}`)
+    const scheme = origin.scheme === 'ws' ? 'wss' : 'https'
+    const port = httpsPort === 443 ? '' : `:${httpsPort}`
+    return redirectReply(`${scheme}://${head.host}${port}${head.target === '*' ? '/' : head.target}`)
   }
   if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43', head)
   return undefined

@@ -17,6 +17,7 @@ export const ERRORS = {
   R10: { status: 404, fault: 'client', text: 'There is no app at this address' },
   R11: { status: 405, fault: 'client', text: 'This method is not allowed here' },
   R12: { status: 403, fault: 'client', text: 'This app does not accept requests from your address' },
+  R13: { status: 508, fault: 'operator', text: 'This request has come back to the router too often' },
   R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer' },
   R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon' },
   R22: { status: 503, fault: 'router', text: 'The router is going away, please try again' },
@@ -61,6 +62,7 @@ const STATUS_TEXTS: Record<number, string> = {
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
   505: 'HTTP Version Not Supported',
+  508: 'Loop Detected',
 }
 
 /** An answer that the router gives by itself. */

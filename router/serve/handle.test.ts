@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { addressMatcher, type Policy, type RouterSettings } from '../table/route.ts'
-import { type BedOptions, ok, startBed, startHttpApp, testRoute } from './testbed.ts'
+import { addressMatcher, endpoint, type Policy, type RouterSettings } from '../table/route.ts'
+import { type BedOptions, ok, startBed, startHttpApp, tableOf, testRoute } from './testbed.ts'
 
 const get = (fields = '', target = '/') => `GET ${target} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n${fields}\r\n`
 const LOOPBACK = addressMatcher(['127.0.0.0/8'])
@@ -52,6 +52,20 @@ suite('handle() answers by itself', () => {
       if (not) assert.doesNotMatch(text, not)
     })
   }
+  test('a request that has come back thrice: 508 R13', async () => {
+    assert.match(await ask({}, get('CDN-Loop: other\r\nCDN-Loop: drycc, drycc\r\n')), /^HTTP\/1\.1 200 /)
+    assert.match(await ask({}, get('CDN-Loop: drycc, other, drycc,drycc\r\n')), /^HTTP\/1\.1 508 .*R13/s)
+  })
+  test('a router that is an app of itself: 508, not a circle', async () => {
+    await using bed = await startBed()
+    bed.table = tableOf({ apps: { 'shop.test': [endpoint('127.0.0.1', bed.port)] } })
+    assert.match(await bed.exchange(get()), /^HTTP\/1\.1 508 /)
+  })
+  test('http with the port at which clients reach https', async () => {
+    await using app = await startHttpApp(() => ok(''))
+    await using bed = await startBed({ apps: { 'shop.test': app }, policy: { sslEnforce: true }, httpsPort: 8443 })
+    assert.match(await bed.exchange(get('', '/a').replace('shop.test', 'shop.test:8080')), /\r\nLocation: https:\/\/shop\.test:8443\/a\r\n/)
+  })
   test('an app without endpoints: 503 R20', async () => {
     await using bed = await startBed({ apps: { 'shop.test': [] }, policy: { sslEnforce: true } })
     assert.match(await bed.exchange(get()), /^HTTP\/1\.1 503 .*R20/s)
@@ -114,7 +128,7 @@ suite('What an app is told', () => {
     )
     assert.equal(
       head,
-      'GET / HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n\r\n',
+      'GET / HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nCDN-Loop: drycc\r\n\r\n',
     )
   })
   test('a trusted proxy’s words count: the rightmost address that is not trusted, the last scheme', async () => {
@@ -124,7 +138,7 @@ suite('What an app is told', () => {
     )
     assert.match(
       head,
-      /\r\nX-Forwarded-For: 203\.0\.113\.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Host: a\.example\r\n/,
+      /\r\nX-Forwarded-For: 203\.0\.113\.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\nCDN-Loop: drycc\r\nX-Forwarded-Host: a\.example\r\n/,
     )
   })
   for (const [words, address] of [

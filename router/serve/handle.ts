@@ -20,7 +20,7 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   const claimed = table.match(head.host, head.target)
   const route = claimed ?? (downstream.client.secure ? undefined : table.settings.defaultService)
   exchange.route = route
-  const answer = route === undefined ? decideUnclaimed(exchange) : decide(exchange, route)
+  const answer = route === undefined ? decideUnclaimed(exchange) : decide(exchange, route, phases.httpsPort())
   if (answer !== undefined) {
     reply(exchange, answer, phases)
     return undefined

@@ -2,6 +2,15 @@ import { randomFillSync } from 'node:crypto'
 import { CHUNKED } from '../http1/body.ts'
 import type { Exchange } from './exchange.ts'
 
+// Our name in CDN-Loop. A router may stand before another of ours, and that before a third; an app whose endpoint is a router goes round.
+const LOOP_NAME = 'drycc'
+const LOOP_COUNT_MAX = 3
+
+/** Whether a request has passed routers of ours so often that it goes in a circle (RFC 8586). */
+export function goesInCircle(loop: string): boolean {
+  return loop !== '' && loop.split(',').filter(entry => entry.trim() === LOOP_NAME).length >= LOOP_COUNT_MAX
+}
+
 /**
  * The head that goes to the app, written anew: one Host, one framing, what the client may say, what only we may say (contract 5.5).
  *
@@ -13,7 +22,8 @@ export function requestText(exchange: Exchange): string {
   const trusted = head.trustedFields !== '' && downstream.client.trusted(settings)
   let text =
     `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${head.fields}` +
-    `X-Forwarded-For: ${origin.address}\r\nX-Forwarded-Proto: ${origin.scheme}\r\nX-Forwarded-Port: ${origin.port}\r\n`
+    `X-Forwarded-For: ${origin.address}\r\nX-Forwarded-Proto: ${origin.scheme}\r\nX-Forwarded-Port: ${origin.port}\r\n` +
+    (head.loop === '' ? `CDN-Loop: ${LOOP_NAME}\r\n` : `CDN-Loop: ${head.loop}, ${LOOP_NAME}\r\n`)
   const requestStart = exchange.route?.policy.requestStart === true
   if (trusted) text += requestStart ? head.trustedFields.replace(/^x-request-start:[^\r]*\r\n/gim, '') : head.trustedFields
   if (requestStart) text += `X-Request-Start: t=${(Date.now() / 1000).toFixed(3)}\r\n`

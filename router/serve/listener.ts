@@ -7,6 +7,9 @@ import { Preface } from './preface.ts'
 import type { ProxyHeader } from './proxy-protocol.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
 
+// Keep-alive probes find the clients that vanished from under a WebSocket or an idle connection.
+const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+
 /** How a port is opened. */
 export interface ListenOptions {
   /** Lets several processes listen on one port, the kernel spreading connections over them. */
@@ -50,7 +53,7 @@ export async function listenPlain(
   owner: ListenerHost,
   serve: Serve,
 ): Promise<Listener> {
-  const server = createNetServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, raw => {
+  const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, raw => {
     const peer = peerOf(raw)
     if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {
       owner.refused()
@@ -83,7 +86,7 @@ export async function listenTls(
     owner.refused()
     socket.destroy()
   })
-  const server = createNetServer({ allowHalfOpen: true, noDelay: true }, raw => {
+  const server = createNetServer(ACCEPTED, raw => {
     raw.on('error', () => {})
     const peer = peerOf(raw)
     if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {

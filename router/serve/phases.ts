@@ -9,6 +9,8 @@ export interface Phases {
   readonly pool: Pool
   /** The table of this moment. */
   table(): RouteTable
+  /** Where clients reach https. */
+  httpsPort(): number
   /** The last phase: the access line and the numbers. */
   record(exchange: Exchange): void
   /** A fault of ours, with what it threw. */

@@ -30,6 +30,8 @@ export interface ServerOptions {
   /** Where access lines go; standard output by default. */
   readonly accessLogFd?: number
   readonly limits?: Partial<Limits>
+  /** Where clients reach https, for redirects; 443 by default. */
+  readonly httpsPort?: () => number
 }
 
 /** One worker's data plane. */
@@ -58,6 +60,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly wheel: Wheel
   readonly pool: Pool
   readonly table: () => RouteTable
+  readonly httpsPort: () => number
   readonly firstByteMs: number
   draining = false
   readonly #log: Log
@@ -75,6 +78,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.wheel = new Wheel(this.limits.tickMs)
     this.pool = new Pool(this.wheel, this.limits)
     this.table = options.table
+    this.httpsPort = options.httpsPort ?? (() => 443)
     this.firstByteMs = this.limits.firstByteMs
     this.#log = options.log
     this.#tlsOptions = options.tls ?? {}

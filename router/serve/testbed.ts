@@ -107,6 +107,7 @@ export interface BedOptions {
   readonly limits?: Partial<Limits>
   readonly tls?: TlsOptions
   readonly git?: TestApp
+  readonly httpsPort?: number
   readonly accessLogFd?: number
   readonly accessLog?: ServerOptions['accessLog']
 }
@@ -133,6 +134,7 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
     log,
     limits: { tickMs: 20, ...options.limits },
     ...(options.tls ? { tls: options.tls } : {}),
+    ...(options.httpsPort === undefined ? {} : { httpsPort: () => options.httpsPort as number }),
     ...(options.accessLog ? { accessLog: options.accessLog } : {}),
     ...(options.accessLogFd === undefined ? {} : { accessLogFd: options.accessLogFd }),
   })
