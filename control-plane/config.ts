@@ -1,5 +1,5 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
-import { duration, type Environment, integer, list, oneOf, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
+import { duration, type Environment, integer, list, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
 
 /** The settings of the control plane. */
 export type ControlPlaneConfig = ReturnType<typeof controlPlaneConfig>
@@ -17,6 +17,8 @@ export function controlPlaneConfig(env: Environment) {
     publicHttpsPort: port('CONTROLLER_PUBLIC_HTTPS_PORT', '443'),
     /** The secret that builder and control plane share; without it every hook is refused. */
     builderKey: secret('CONTROLLER_BUILDER_KEY'),
+    /** Where the router listens for http; asked whether it has learnt of a new app. Not asked where this is not set. */
+    routerUrl: optional('CONTROLLER_ROUTER_URL'),
     loggerUrl: parsed('CONTROLLER_LOGGER_URL', 'http://drycc-logger', parseUrl),
     registration: oneOf('CONTROLLER_REGISTRATION', ['enabled', 'disabled', 'admin_only'], 'admin_only'),
     /** Images below it are built by the platform, `<prefix><app>`, and belong to that app. */

@@ -28,6 +28,7 @@ import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
 import { lastLines } from './deploy/last-lines.ts'
 import { restartProcesses } from './deploy/restart.ts'
+import { RouterProbe } from './deploy/router-probe.ts'
 import { runCommand } from './deploy/run-pod.ts'
 import { sweepRuns } from './deploy/sweep-runs.ts'
 import { Workloads } from './deploy/workloads.ts'
@@ -78,6 +79,8 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     const hooks = new DeployHooks(config.deployHookUrls, config.deployHookSecret, outside, log)
     const cluster = new Cluster(api)
     const { deployTimeoutMs: batchTimeoutMs } = config
+    const { routerUrl, platformDomain } = config
+    const probe = routerUrl ? stack.add('router probe', new RouterProbe(routerUrl, platformDomain, log)) : undefined
     const deployer = new Deployer({
       records,
       cluster,
@@ -88,6 +91,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
       lastLines: (app, pod) => lastLines(api, app, pod),
       onRelease: release => hooks.announce(release),
       onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
+      ...(probe ? { awaitRoute: probe.awaitRoute.bind(probe) } : {}),
     })
     const stopping = new AbortController()
     const syncRouting = (app: string) => deployer.syncRouting(app, undefined)

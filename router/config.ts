@@ -9,6 +9,8 @@ export function routerConfig(env: Environment) {
     httpPort: port('ROUTER_HTTP_PORT', '8080'),
     httpsPort: port('ROUTER_HTTPS_PORT', '8443'),
     gitPort: port('ROUTER_GIT_PORT', '2222'),
+    /** The port of https as clients see it, named in redirects; 0 is the one that was bound. */
+    publicHttpsPort: port('ROUTER_PUBLIC_HTTPS_PORT', '443'),
     healthPort: port('ROUTER_HEALTH_PORT', '9090'),
     adminPort: port('ROUTER_ADMIN_PORT', '9091'),
     bind: text('ROUTER_BIND', '0.0.0.0'),

@@ -246,7 +246,7 @@ async function resolveListen(listen: WorkerOptions['listen']): Promise<WorkerOpt
   const reusePort = await canReusePort()
   const [httpPort, httpsPort] = [await probe(listen.httpPort, listen.bind), await probe(listen.httpsPort, listen.bind)]
   const gitPort = listen.gitPort === 0 ? await probe(0, listen.bind) : listen.gitPort
-  return { bind: listen.bind, httpPort, httpsPort, gitPort, reusePort }
+  return { ...listen, httpPort, httpsPort, gitPort, reusePort }
 }
 
 async function canReusePort(): Promise<boolean> {

@@ -63,7 +63,14 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)
     const started = await startFleet({
-      listen: { bind: config.bind, httpPort: config.httpPort, httpsPort: config.httpsPort, gitPort: config.gitPort, reusePort: false },
+      listen: {
+        bind: config.bind,
+        httpPort: config.httpPort,
+        httpsPort: config.httpsPort,
+        gitPort: config.gitPort,
+        publicHttpsPort: config.publicHttpsPort,
+        reusePort: false,
+      },
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
       accessLog: config.accessLog,

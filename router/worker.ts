@@ -11,6 +11,8 @@ export interface Listen {
   readonly httpPort: number
   readonly httpsPort: number
   readonly gitPort: number
+  /** The port of https as clients see it, for redirects; 0 is the one that was bound. */
+  readonly publicHttpsPort: number
   /** Other processes listen on the same ports (SO_REUSEPORT). */
   readonly reusePort: boolean
 }
@@ -35,6 +37,7 @@ export class Worker {
   readonly #options: WorkerOptions
   readonly #log: Log
   #table: Table
+  #httpsPort: number | undefined
   #openingGit: Promise<number> | undefined
   #gitPort: number | undefined
 
@@ -49,6 +52,7 @@ export class Worker {
       tls: this.#tls.options(() => this.#table),
       log,
       accessLog: options.accessLog,
+      httpsPort: () => options.listen.publicHttpsPort || (this.#httpsPort ?? 443),
     })
   }
 
@@ -66,6 +70,7 @@ export class Worker {
     const { bind, httpPort, httpsPort, reusePort } = this.#options.listen
     const http = await this.#server.listenHttp(httpPort, bind, { reusePort })
     const https = await this.#server.listenHttps(httpsPort, bind, { reusePort })
+    this.#httpsPort = https
     const git = await this.#listenGit()
     return { http, https, ...(git !== undefined && { git }) }
   }

@@ -184,6 +184,13 @@ suite('the whole path', () => {
     assert.deepEqual(load!.failures, [])
   })
 
+  test('https that is enforced is redirected to where it is', async () => {
+    succeed(await shop.drycc('tls:enable'))
+    const port = platform.ports['https-port']
+    await within(1000, async () => (await http('shop.localhost', '/a?b')).headers.location === `https://shop.localhost:${port}/a?b`)
+    succeed(await shop.drycc('tls:disable'))
+  })
+
   test('a destroyed app leaves no process, file, route or port', async () => {
     const processes = () => readdirSync('/proc').filter(name => /^\d+$/.test(name) && environmentOf(name).includes('\0DRYCC_APP=shop\0'))
     const before = process.platform === 'linux' ? processes() : []

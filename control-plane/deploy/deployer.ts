@@ -31,6 +31,8 @@ export interface DeployerOptions {
   readonly onRelease?: (release: Release) => void
   /** Told how each rollout ended. */
   readonly onRollout?: (outcome: 'succeeded' | 'failed', seconds: number) => void
+  /** Waits until the router has learnt of an app that answers for the first time. */
+  readonly awaitRoute?: (app: string, signal: AbortSignal) => Promise<void>
 }
 
 /** Makes apps run what their records say. Everything that changes what an app runs goes through its lock. */
@@ -92,6 +94,8 @@ export class Deployer {
         const types = changed.map(([type]) => type)
         await this.#apply(this.#mustHave(app.id), release, types, signal, { overrule: true })
         for (const [type, count] of changed) await this.#awaitGone(app.id, type, count, signal)
+        const routed = this.#routedType(app.id)
+        if (routed && (before[routed] ?? 0) === 0) await this.#awaitRoute(this.#mustHave(app.id), routed, signal)
       } catch (error) {
         if (signal.aborted) throw unavailable('The platform is stopping: the change goes on when it has started again', error)
         await records.apps.update(app.id, ({ formation }) => ({ formation: { ...formation, ...restore(before, wish) } }))
@@ -170,6 +174,7 @@ export class Deployer {
       )
       await this.syncRouting(app.id, routableType(formation, release.build!))
       await records.apps.update(app.id, () => ({ formation, deployed: release.version }))
+      if (!previous?.build) await this.#awaitRoute(next, routableType(formation, release.build!), signal)
       await this.#removeStrayTypes(next, release)
       await cluster.removeEnvironments(app.id, [release.version, previous?.version ?? 0])
       ended('succeeded')
@@ -180,6 +185,12 @@ export class Deployer {
       const cause = signal.aborted ? new RolloutError('Superseded by a rollback') : error
       throw await this.#fail(app, release, previous, kind, cause, signal)
     }
+  }
+
+  /** An app that nothing runs of, or that is kept from the router on purpose, has nothing to wait for. */
+  async #awaitRoute(app: App, type: string | undefined, signal: AbortSignal): Promise<void> {
+    const { routable, maintenance } = app.settings
+    if (type && (app.formation[type] ?? 0) > 0 && routable && !maintenance) await this.#options.awaitRoute?.(app.id, signal)
   }
 
   /** Marks a release as failed, puts the one before back, and returns what the user is told. */

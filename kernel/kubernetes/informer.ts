@@ -18,7 +18,7 @@ export interface InformerOptions<T extends KubernetesObject> {
   readonly prune?: (object: Stored<T>) => Stored<T>
   /** How long a watch may say nothing before it is taken for dead; bookmarks come each minute. 90 s by default. */
   readonly silenceMs?: number
-  /** Waits between tries; 50 ms to 30 s by default. */
+  /** Waits between tries; 50 ms to 5 s by default. */
   readonly backoff?: Backoff
 }
 
@@ -53,7 +53,7 @@ export class Informer<T extends KubernetesObject> {
     this.#resource = resource
     this.#options = options
     this.#log = options.log.child({ resource: resource.plural })
-    this.#backoff = options.backoff ?? new Backoff({ minMs: 50, maxMs: 30_000 })
+    this.#backoff = options.backoff ?? new Backoff({ minMs: 50, maxMs: 5_000 })
     if (options.onChange) this.#handlers.add(options.onChange)
     this.synced = new Promise(resolve => (this.#onSynced = resolve))
     this.#done = this.#run()
