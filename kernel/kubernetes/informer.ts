@@ -46,6 +46,7 @@ export class Informer<T extends KubernetesObject> {
   #resourceVersion: string | undefined
   #heardAt = performance.now()
   #isSynced = false
+  #isAway = false
   #onSynced: () => void = () => {}
 
   constructor(api: KubernetesApi, resource: Resource<T>, options: InformerOptions<T>) {
@@ -129,7 +130,7 @@ export class Informer<T extends KubernetesObject> {
         if (isLost(error)) {
           this.#log.debug('watch expired', { error: (error as Error).message })
           this.#resourceVersion = undefined
-        } else this.#log.warn('watch failed', { error: (error as Error).message })
+        } else this.#complain(error)
         await delay(this.#backoff.next(), signal)
       }
     }
@@ -208,6 +209,16 @@ export class Informer<T extends KubernetesObject> {
 
   #heard(): void {
     this.#heardAt = performance.now()
+    if (this.#isAway) this.#log.info('API server is back')
+    this.#isAway = false
+  }
+
+  /** The first failure of an outage is for the operator, the tries that follow are not. */
+  #complain(error: unknown): void {
+    const fields = { error: (error as Error).message }
+    if (this.#isAway) this.#log.debug('watch failed', fields)
+    else this.#log.warn('watch failed, trying on', fields)
+    this.#isAway = true
   }
 
   #wake(): void {
