@@ -1,23 +1,24 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Container, ContainerState, ContainerStatus, Pod } from 'kubernetes-types/core/v1'
+import type { Container, ContainerStatus, LifecycleHandler, Pod } from 'kubernetes-types/core/v1'
 import { delay } from '../../kernel/backoff.ts'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import { parseQuantity } from '../../kernel/units.ts'
 import { findExecutable, StartError } from './command.ts'
+import { watchHealth } from './container-health.ts'
 import { ContainerProcess, killContainer, type ProcessExit, type ProcessListener } from './container-process.ts'
-import { newContainerId, tailMessage, timeNow, wholeSeconds } from './container-text.ts'
-import { Deadline } from './deadline.ts'
+import { buildContainerStatus, type ContainerKind, mayRestart } from './container-status.ts'
+import { newContainerId, tailMessage, timeNow } from './container-text.ts'
 import { runHook } from './hooks.ts'
 import { prepareLaunch } from './launch.ts'
 import type { Machine } from './machine.ts'
 import type { PodPlace } from './pod-fields.ts'
 import type { PodAddress } from './pod-network.ts'
 import type { ContainerRecord, EndRecord } from './pod-record.ts'
-import { type CheckTarget, check } from './probe.ts'
-import { runProber } from './prober.ts'
+import type { CheckTarget } from './probe.ts'
 import { requireConfig, requireImage } from './requirements.ts'
 import { runCommand } from './run-command.ts'
+import { Termination } from './termination.ts'
 
 /** What a container needs of its pod. */
 export interface PodScope {
@@ -34,9 +35,6 @@ export interface PodScope {
   readonly changed: () => void
 }
 
-/** `init` runs once to its end, a `sidecar` and a `main` container go on running. */
-export type ContainerKind = 'init' | 'sidecar' | 'main'
-
 const LOST_MESSAGE = 'The container could not be located when the kubelet came back'
 const KILLED_CODE = 137
 const START_FAILED_CODE = 128
@@ -51,9 +49,10 @@ export class ContainerRunner {
   readonly #detached = new AbortController()
   readonly #onStarted = Promise.withResolvers<void>()
   #process: ContainerProcess | undefined
-  #ending: { deadline: Deadline; done: Promise<void> } | undefined
+  #termination: Termination | undefined
   #waiting: { reason: string; message?: string }
   #isOutOfMemory = false
+  #isInterrupted = false
 
   constructor(container: Container, kind: ContainerKind, record: ContainerRecord, scope: PodScope) {
     this.container = container
@@ -66,27 +65,9 @@ export class ContainerRunner {
 
   /** As Kubernetes shows it. */
   get status(): ContainerStatus {
-    const { restartCount, imageDigest, process, end, lastEnd, isStarted = false, isReady = false } = this.#record
-    const isRunning = process !== undefined && !end
-    const isOver = end !== undefined && (this.#stop.signal.aborted || !this.#mayRestart(end))
-    const last = isRunning || isOver ? lastEnd : (end ?? lastEnd)
-    const containerId = isRunning ? process?.id : (end?.containerId ?? lastEnd?.containerId)
-    const repository = this.container.image?.replace(/@.*$|:[^/:]*$/, '')
-    return {
-      name: this.container.name,
-      image: this.container.image ?? '',
-      imageID: imageDigest ? `${repository}@${imageDigest}` : '',
-      restartCount,
-      started: isRunning && isStarted,
-      ready: this.kind === 'init' ? end?.exitCode === 0 : isRunning && isStarted && isReady,
-      state: isRunning
-        ? { running: { startedAt: wholeSeconds(this.#record.startedAt!) } }
-        : isOver
-          ? stateOf(end)
-          : { waiting: this.#waiting },
-      ...(last ? { lastState: stateOf(last) } : {}),
-      ...(containerId ? { containerID: `process://${containerId}` } : {}),
-    }
+    const { end } = this.#record
+    const isOver = this.#stop.signal.aborted || (end !== undefined && !this.#mayRestart(end))
+    return buildContainerStatus(this.container, this.kind, this.#record, isOver, this.#waiting)
   }
 
   /** Which run's log is meant by the current one, or the previous one; `undefined` when there was none. */
@@ -138,7 +119,6 @@ export class ContainerRunner {
   interrupt(): void {
     this.#isInterrupted = true
   }
-  #isInterrupted = false
 
   // Starting
 
@@ -153,7 +133,8 @@ export class ContainerRunner {
       const process = ContainerProcess.adopt(handle, this.#listener())
       if (process) return process
       this.#scope.machine.logs.close(logPath)
-      this.#record.end = this.#endRecord({ exitCode: KILLED_CODE, finishedAt: new Date(), isLost: true })
+      const exit = { exitCode: KILLED_CODE, finishedAt: new Date(), isLost: true }
+      this.#record.end = { ...this.#endRecord(exit), reason: 'ContainerStatusUnknown', message: LOST_MESSAGE, isInterrupted: true }
     }
     void this.#cleanUp()
     return undefined
@@ -237,12 +218,13 @@ export class ContainerRunner {
           })
     // Stopped while it was being started.
     if (this.#stop.signal.aborted) process.kill()
-    else void this.#comeUp(process, AbortSignal.any([probes.signal, this.#detached.signal]))
+    else this.#watchHealth(process, AbortSignal.any([probes.signal, this.#detached.signal]))
     changed()
     await process.exited
     probes.abort()
     unwatch()
     this.#process = undefined
+    this.#termination = undefined
     this.#isOutOfMemory = false
     machine.logs.close(this.#logPath(this.#record.restartCount))
     this.#addMessage()
@@ -251,71 +233,33 @@ export class ContainerRunner {
       machine.tell(pod(), 'Warning', 'OOMKilling', `Container ${this.container.name} was over its memory limit of ${limit}`)
   }
 
-  /** From the start to the probes. */
-  async #comeUp(process: ContainerProcess, signal: AbortSignal): Promise<void> {
-    const { lifecycle, startupProbe, readinessProbe, livenessProbe, name } = this.container
-    if (lifecycle?.postStart && !this.#record.isStarted) {
-      try {
-        await runHook(lifecycle.postStart, this.#target(), signal)
-      } catch (error) {
-        if (signal.aborted) return
-        this.#tell('Warning', 'FailedPostStartHook', `PostStartHook failed: ${(error as Error).message}`)
-        await this.#end(this.#graceMs(), `Container ${name} failed its PostStartHook, will be killed`)
-        return
-      }
+  #watchHealth(process: ContainerProcess, signal: AbortSignal): void {
+    const ifRunning = (change: Partial<ContainerRecord>) => {
+      if (this.#process !== process) return
+      // Kept on disk, so that a container that is taken over stays as ready as it was until its probes say otherwise.
+      Object.assign(this.#record, change)
+      this.#scope.save()
+      this.#scope.changed()
     }
-    const isRunning = () => this.#process === process && !signal.aborted
-    if (startupProbe && !this.#record.isStarted) {
-      const passed = new AbortController()
-      await runProber({
-        ...this.#prober(startupProbe, 'Startup', AbortSignal.any([signal, passed.signal])),
-        onChange: isSuccess => {
-          if (isSuccess) passed.abort()
-          else void this.#restart('startup', startupProbe.terminationGracePeriodSeconds)
-        },
-      })
-    }
-    if (!isRunning()) return
-    this.#onStarted.resolve()
-    this.#mark({ isStarted: true, ...(readinessProbe ? {} : { isReady: true }) })
-    if (readinessProbe)
-      void runProber({
-        ...this.#prober(readinessProbe, 'Readiness', signal),
-        onChange: isSuccess => {
-          if (isRunning()) this.#mark({ isReady: isSuccess })
-        },
-      })
-    if (livenessProbe)
-      void runProber({
-        // A container that is being ended answers no more, as it should.
-        ...this.#prober(livenessProbe, 'Liveness', AbortSignal.any([signal, this.#stop.signal])),
-        isEager: false,
-        onChange: isSuccess => {
-          if (!isSuccess && isRunning()) void this.#restart('liveness', livenessProbe.terminationGracePeriodSeconds)
-        },
-      })
-  }
-
-  /** Kept on disk, so that a container that is taken over stays as ready as it was until its probes say otherwise. */
-  #mark(change: { isStarted?: boolean; isReady?: boolean }): void {
-    Object.assign(this.#record, change)
-    this.#scope.save()
-    this.#scope.changed()
-  }
-
-  #prober(probe: NonNullable<Container['readinessProbe']>, kind: string, signal: AbortSignal) {
-    return {
-      probe,
-      check: () => check(probe, this.#target()),
-      onFailure: (message: string) => this.#tell('Warning', 'Unhealthy', `${kind} probe failed: ${message}`),
-      isEager: true,
-      signal,
-    }
-  }
-
-  async #restart(kind: 'startup' | 'liveness', graceSeconds: number | undefined): Promise<void> {
-    const graceMs = graceSeconds === undefined ? this.#graceMs() : graceSeconds * 1000
-    await this.#end(graceMs, `Container ${this.container.name} failed ${kind} probe, will be restarted`)
+    const { name } = this.container
+    void watchHealth({
+      ...{ container: this.container, target: this.#target(), isStarted: this.#record.isStarted ?? false, signal },
+      stopping: this.#stop.signal,
+      onStarted: () => {
+        this.#onStarted.resolve()
+        ifRunning({ isStarted: true })
+      },
+      onReady: isReady => ifRunning({ isReady }),
+      onUnhealthy: message => this.#tell('Warning', 'Unhealthy', message),
+      onHookFailed: message => {
+        this.#tell('Warning', 'FailedPostStartHook', message)
+        void this.#end(this.#graceMs(), `Container ${name} failed its PostStartHook, will be killed`)
+      },
+      onFailed: (kind, graceSeconds) => {
+        const graceMs = graceSeconds === undefined ? this.#graceMs() : graceSeconds * 1000
+        void this.#end(graceMs, `Container ${name} failed ${kind} probe, will be restarted`)
+      },
+    })
   }
 
   #target(): CheckTarget {
@@ -349,6 +293,7 @@ export class ContainerRunner {
       ended: exit => {
         this.#record.end = this.#endRecord(exit)
         this.#scope.save()
+        this.#scope.changed()
       },
     }
   }
@@ -358,34 +303,25 @@ export class ContainerRunner {
   async #end(graceMs: number, why: string): Promise<void> {
     const process = this.#process
     if (!process) return
-    if (this.#ending) this.#ending.deadline.shorten(graceMs)
+    if (this.#termination) this.#termination.hasten(graceMs)
     else {
       this.#tell('Normal', 'Killing', why)
-      const deadline = new Deadline(graceMs)
-      this.#ending = { deadline, done: this.#terminate(process, deadline) }
+      const { graceMinMs } = this.#scope.machine.timing
+      const preStop = this.container.lifecycle?.preStop
+      this.#termination = new Termination(process, {
+        ...{ graceMs, graceMinMs },
+        ...(preStop ? { preStop: signal => this.#runPreStop(preStop, signal) } : {}),
+      })
     }
-    const { done } = this.#ending
-    await done
-    if (this.#ending?.done === done) this.#ending = undefined
+    await this.#termination.done
   }
 
-  async #terminate(process: ContainerProcess, deadline: Deadline): Promise<void> {
-    const preStop = this.container.lifecycle?.preStop
-    if (preStop && !deadline.signal.aborted) {
-      const ended = new AbortController()
-      void process.exited.then(() => ended.abort())
-      try {
-        await runHook(preStop, this.#target(), AbortSignal.any([deadline.signal, ended.signal]))
-      } catch (error) {
-        this.#tell('Warning', 'FailedPreStopHook', `PreStopHook failed: ${(error as Error).message}`)
-      }
-      deadline.extend(this.#scope.machine.timing.graceMinMs)
+  async #runPreStop(hook: LifecycleHandler, signal: AbortSignal): Promise<void> {
+    try {
+      await runHook(hook, this.#target(), signal)
+    } catch (error) {
+      if (this.#process) this.#tell('Warning', 'FailedPreStopHook', `PreStopHook failed: ${(error as Error).message}`)
     }
-    if (!deadline.signal.aborted) process.signal('SIGTERM')
-    await deadline.orUntil(process.exited)
-    deadline.clear()
-    process.kill()
-    await process.exited
   }
 
   /** Decides whether the container runs again, and waits as long as it has to. */
@@ -399,10 +335,7 @@ export class ContainerRunner {
   }
 
   #mayRestart({ exitCode }: EndRecord): boolean {
-    const policy = this.#scope.pod().spec?.restartPolicy ?? 'Always'
-    if (this.kind === 'sidecar') return true
-    if (policy === 'Never') return false
-    return exitCode !== 0 || (policy === 'Always' && this.kind === 'main')
+    return mayRestart(this.kind, this.#scope.pod().spec?.restartPolicy, exitCode)
   }
 
   /** The first restart comes at once, each further one twice as late as the one before, as the kubelet does it. */
@@ -430,16 +363,14 @@ export class ContainerRunner {
 
   // Small parts
 
-  #endRecord({ exitCode, finishedAt, isLost }: ProcessExit): EndRecord {
-    const isForeign = isLost && !this.#ending && !this.#isOutOfMemory
+  #endRecord({ exitCode, finishedAt }: ProcessExit): EndRecord {
     return {
       exitCode,
-      reason: this.#isOutOfMemory ? 'OOMKilled' : isForeign ? 'ContainerStatusUnknown' : exitCode === 0 ? 'Completed' : 'Error',
-      ...(isForeign ? { message: LOST_MESSAGE } : {}),
+      reason: this.#isOutOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error',
       startedAt: this.#record.startedAt ?? finishedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
       containerId: this.#record.process?.id ?? '',
-      ...(isForeign || this.#isInterrupted ? { isInterrupted: true } : {}),
+      ...(this.#isInterrupted ? { isInterrupted: true } : {}),
     }
   }
 
@@ -479,19 +410,5 @@ export class ContainerRunner {
   #logPath(restart: number): string {
     const { namespace = '', name, uid } = this.#scope.pod().metadata
     return this.#scope.machine.logs.path({ namespace, name, uid }, this.container.name, restart)
-  }
-}
-
-function stateOf({ exitCode, reason, message, startedAt, finishedAt, containerId }: EndRecord): ContainerState {
-  const containerID = `process://${containerId}`
-  return {
-    terminated: {
-      exitCode,
-      reason,
-      ...(message ? { message } : {}),
-      startedAt: wholeSeconds(startedAt),
-      finishedAt: wholeSeconds(finishedAt),
-      containerID,
-    },
   }
 }

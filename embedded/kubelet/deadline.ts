@@ -22,12 +22,11 @@ export class Deadline {
   /** Brings it forward to so long from now; a later time changes nothing. */
   shorten(ms: number): void {
     const at = performance.now() + ms
-    if (at < this.#at) this.#set(at, ms)
-  }
-
-  /** Puts it off until at least so long from now. Has no effect once it has passed. */
-  extend(ms: number): void {
-    if (this.leftMs < ms) this.#set(performance.now() + ms, ms)
+    if (at >= this.#at) return
+    clearTimeout(this.#timer)
+    this.#at = at
+    if (ms <= 0) this.#passed.abort()
+    else this.#timer = setTimeout(() => this.#passed.abort(), Math.min(ms, TIMER_MS_MAX))
   }
 
   /** Resolves when it has passed, or the promise has settled. */
@@ -42,12 +41,5 @@ export class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer)
-  }
-
-  #set(at: number, ms: number): void {
-    clearTimeout(this.#timer)
-    this.#at = at
-    if (ms <= 0) this.#passed.abort()
-    else this.#timer = setTimeout(() => this.#passed.abort(), Math.min(ms, TIMER_MS_MAX))
   }
 }
