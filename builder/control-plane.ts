@@ -19,7 +19,12 @@ export class RefusedError extends Error {
   }
 }
 
-/** The hooks of the control plane. Every call throws {@link RefusedError} for an answer that is no success, and others when none came. */
+/** No answer came, or none that can be read. */
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError'
+}
+
+/** The hooks of the control plane. Every call throws {@link RefusedError} for an answer that is no success, {@link UnavailableError} for none. */
 export interface ControlPlane {
   /** Whose key this is, and the apps that he may use; `undefined` for nobody's. */
   findKey(fingerprint: string): Promise<HookKey | undefined>
@@ -39,7 +44,17 @@ const ANSWER_TIMEOUT_MS = 15_000
 
 /** @param options.releaseTimeoutMs how long a rollout may take */
 export function connectControlPlane(options: { url: string; key: string; releaseTimeoutMs: number }): ControlPlane {
-  const client = httpClient({ baseUrl: options.url, headers: { [BUILDER_AUTH_HEADER]: options.key }, answerTimeoutMs: ANSWER_TIMEOUT_MS })
+  const http = httpClient({ baseUrl: options.url, headers: { [BUILDER_AUTH_HEADER]: options.key }, answerTimeoutMs: ANSWER_TIMEOUT_MS })
+
+  const client = {
+    async json<B = unknown>(...call: Parameters<typeof http.json>): Promise<HttpAnswer<B>> {
+      try {
+        return await http.json<B>(...call)
+      } catch (cause) {
+        throw new UnavailableError('The control plane does not answer', { cause })
+      }
+    },
+  }
 
   return {
     findKey: async fingerprint => person(await client.json('GET', `/v2/hooks/key/${encodeURIComponent(fingerprint)}`)),
@@ -58,10 +73,10 @@ export function connectControlPlane(options: { url: string; key: string; release
         const { status } = await client.json('GET', '/healthz', undefined, { answerTimeoutMs: 5000 })
         return status === 200 ? undefined : `control plane answers ${status}`
       } catch (error) {
-        return `control plane does not answer: ${(error as Error).message}`
+        return `control plane does not answer: ${((error as Error).cause as Error | undefined)?.message}`
       }
     },
-    close: () => client.close(),
+    close: () => http.close(),
   }
 }
 
@@ -70,7 +85,8 @@ function person(answer: HttpAnswer<unknown>): HookKey | undefined {
   if (answer.status === 404) return undefined
   if (answer.status === 401 && !/builder|hook/i.test(detailOf(answer.body))) return undefined
   const { username, apps } = success(answer) as Partial<HookKey>
-  if (typeof username !== 'string' || !Array.isArray(apps)) throw new Error("Cannot read the control plane's answer: a user was expected")
+  if (typeof username !== 'string' || !Array.isArray(apps))
+    throw new UnavailableError("Cannot read the control plane's answer: a user was expected")
   return { username, apps }
 }
 

@@ -64,6 +64,14 @@ suite('limits of a push', () => {
     assert.equal((await bed.git('ana', work, 'push', bed.sshUrl('shop'), 'main')).code, 0)
   })
 
+  test('a control plane that goes away in the middle of a push is named', async t => {
+    const bed = await started(t)
+    bed.controlPlane.onRelease = () => bed.controlPlane.stop()
+    const push = await bed.git('ana', await bed.workTree({ file: '' }), 'push', bed.sshUrl('shop'), 'main')
+    assert.equal(push.code, 1)
+    assert.match(push.stderr, /remote: error: The control plane does not answer *\nremote: hint: push again in a moment/)
+  })
+
   test('stopping the builder ends its builds and frees its ports', async t => {
     const bed = await started(t)
     const hanging = bed.startGit('ana', await bed.workTree({ hang: '' }), 'push', bed.sshUrl('shop'), 'main')

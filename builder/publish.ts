@@ -1,7 +1,8 @@
 import type { BuildResult } from '../kernel/contract.ts'
 import { formatDuration } from '../kernel/units.ts'
+import { BuildError } from './build/build-error.ts'
 import type { PushOutput } from './build/push-output.ts'
-import type { ControlPlane } from './control-plane.ts'
+import { type ControlPlane, RefusedError } from './control-plane.ts'
 import type { Push } from './receive/git-server.ts'
 
 /** How often a pusher is told that a rollout still goes on. git keeps the connection alive by itself. */
@@ -12,7 +13,7 @@ const WAITING_MS = 15_000
  *
  * @param buildMs how long the build took, to be told
  * @returns the release's version
- * @throws {RefusedError} with the control plane's reason when the release fails; what ran before keeps running
+ * @throws {BuildError} with the control plane's reason when the release fails; what ran before keeps running
  */
 export async function publish(
   push: Push,
@@ -40,6 +41,9 @@ export async function publish(
     output.line([`success: ${push.app} v${release.version} is live (${times})`, ...urls.map(url => `  ${url}`)].join('\n'))
     output.line("Use 'drycc open' to view this application in your browser")
     return release.version
+  } catch (error) {
+    if (!(error instanceof RefusedError) || error.status >= 500) throw error
+    throw new BuildError(error.message, `see what the app wrote with "drycc logs -a ${push.app}", and push again`, { cause: error })
   } finally {
     clearInterval(waiting)
   }

@@ -95,7 +95,7 @@ suite('git push over SSH', { concurrency: false }, () => {
     }
     const failed = await push('release', work, 'main')
     assert.equal(failed.code, 1)
-    assert.match(failed.stderr, /remote: error: web\.1 crashed: listen EADDRINUSE/)
+    assert.match(failed.stderr, /remote: error: web\.1 crashed: listen EADDRINUSE *\nremote: hint: see what the app wrote/)
     bed.controlPlane.onRelease = async () => {}
     const again = await push('release', work, 'main')
     assert.equal(again.code, 0, again.stderr)

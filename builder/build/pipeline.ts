@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { BuildResult } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type ControlPlane, RefusedError } from '../control-plane.ts'
+import { type ControlPlane, RefusedError, UnavailableError } from '../control-plane.ts'
 import type { BuilderMetrics } from '../metrics.ts'
 import { publish } from '../publish.ts'
 import type { Push } from '../receive/git-server.ts'
@@ -87,6 +87,8 @@ async function build(push: Push, config: Readonly<Record<string, string>>, outpu
   }
 }
 
+const AGAIN = 'push again in a moment; if it happens again, tell the operator'
+
 /** The one place where a fault of a push becomes words for its pusher. What is not theirs to mend goes to the log, whole. */
 function explain(error: unknown, output: PushOutput, log: Log): void {
   if (error instanceof BuildError) {
@@ -96,10 +98,13 @@ function explain(error: unknown, output: PushOutput, log: Log): void {
     output.error(error.message)
     log.info('push refused', { status: error.status, reason: error.message })
   } else if (error instanceof RefusedError) {
-    output.error(`The control plane failed: ${error.message}`, 'push again in a moment; if it happens again, tell the operator')
+    output.error(`The control plane failed: ${error.message}`, AGAIN)
     log.error('control plane failed', { error })
+  } else if (error instanceof UnavailableError) {
+    output.error(error.message, AGAIN)
+    log.error('control plane does not answer', { error })
   } else {
-    output.error('The platform failed to deploy this push', 'push again in a moment; if it happens again, tell the operator')
+    output.error('The platform failed to deploy this push', AGAIN)
     log.error('push failed', { error })
   }
 }

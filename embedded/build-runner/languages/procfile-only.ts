@@ -4,5 +4,5 @@ import type { Language } from '../language.ts'
 export const procfileOnly: Language = {
   name: 'Procfile',
   detect: tree => tree.first('Procfile'),
-  plan: async () => ({ title: 'Procfile', toolchain: [], build: async () => ({ processes: {} }) }),
+  plan: async () => ({ title: 'Plain', toolchain: [], build: async () => ({ processes: {} }) }),
 }
