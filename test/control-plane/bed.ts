@@ -6,9 +6,10 @@ import { type RunningControlPlane, startControlPlane } from '../../control-plane
 import { startApiServer } from '../../embedded/api-server/server.ts'
 import { startControllers } from '../../embedded/controllers/start.ts'
 import type { PlatformLine } from '../../kernel/contract.ts'
-import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
+import { type KubernetesApi, remove } from '../../kernel/kubernetes/api.ts'
 import { connectKubernetes } from '../../kernel/kubernetes/client.ts'
-import type { Stored } from '../../kernel/kubernetes/objects.ts'
+import { readCredentials } from '../../kernel/kubernetes/credentials.ts'
+import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { createLog, silentLog } from '../../kernel/log.ts'
 import { type FakeNode, type Fate, startFakeNode } from './node.ts'
 
@@ -54,12 +55,7 @@ export interface Bed {
 }
 
 export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
-  const server = await startApiServer()
-  const { token, authority } = server.credentials
-  const connect = () =>
-    connectKubernetes({ server: server.url, ca: authority.certificate, verify: true, token: () => token, namespace: 'default' })
-  const api = connect()
-  const controllers = await startControllers(api, { log: silentLog })
+  const { api, stop: stopKubernetes } = await startKubernetes()
   const lines: PlatformLine[] = []
   const logger = await startLogger(lines)
   const bed = { fate: (_: Stored<Pod>): Fate => 'up', logOf: (_: string) => '' }
@@ -137,12 +133,47 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
     async stop() {
       await controlPlane.stop()
       await node.stop()
-      await controllers.stop()
-      await api.close()
-      await server.stop()
+      await stopKubernetes()
       await logger.stop()
     },
   })
+}
+
+/** The emulator with its controllers, or the cluster (without nodes) whose kubeconfig `TEST_KUBECONFIG` names, swept clean. */
+async function startKubernetes(): Promise<{ api: KubernetesApi; stop(): Promise<void> }> {
+  const kubeconfig = process.env['TEST_KUBECONFIG']
+  if (kubeconfig) {
+    const api = connectKubernetes(await readCredentials({ KUBECONFIG: kubeconfig }))
+    await sweep(api)
+    return { api, stop: () => api.close() }
+  }
+  const server = await startApiServer()
+  const { token, authority } = server.credentials
+  const credentials = { server: server.url, ca: authority.certificate, verify: true, token: () => token, namespace: 'default' }
+  const api = connectKubernetes(credentials)
+  const controllers = await startControllers(api, { log: silentLog })
+  return {
+    api,
+    async stop() {
+      await controllers.stop()
+      await api.close()
+      await server.stop()
+    },
+  }
+}
+
+/** Removes what earlier tests left, which no node is there to finish. */
+async function sweep(api: KubernetesApi): Promise<void> {
+  const kept = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+  for (const { metadata } of (await api.list(RESOURCES.namespaces)).items)
+    if (!kept.includes(metadata.name)) await remove(api, RESOURCES.namespaces, '', metadata.name)
+  await remove(api, RESOURCES.nodes, '', 'node-1')
+  for (;;) {
+    for (const { metadata } of (await api.list(RESOURCES.pods)).items)
+      await remove(api, RESOURCES.pods, metadata.namespace ?? '', metadata.name, { gracePeriodSeconds: 0 })
+    if ((await api.list(RESOURCES.namespaces)).items.every(({ metadata }) => kept.includes(metadata.name))) return
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
 }
 
 /** A logger that remembers what it is told and answers with it. */

@@ -78,6 +78,8 @@ export async function startFakeNode(
   ]
   const allocatable = { cpu: '64', memory: '64Gi', pods: '500' }
   await api.create(RESOURCES.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels: { disk: 'ssd' } } })
+  // A real API server marks a new node until its controllers have seen it ready.
+  await api.patch(RESOURCES.nodes, '', name, { type: 'merge', body: { spec: { taints: null } } })
   const daemonEndpoints = { kubeletEndpoint: { Port: (logs.address() as AddressInfo).port } }
   const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }]
   const status = { addresses, daemonEndpoints, conditions, allocatable, capacity: allocatable }
