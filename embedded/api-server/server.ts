@@ -7,6 +7,7 @@ import { ObjectStore } from '../store/object-store.ts'
 import { Api } from './api.ts'
 import { ensureBuiltIns } from './built-ins.ts'
 import { openCredentials, type ServerCredentials, writeKubeconfig } from './credentials.ts'
+import { startEventExpiry } from './event-expiry.ts'
 
 export interface ApiServerOptions {
   /** Where keys, kubeconfig and state are kept. Absent: nothing is kept, and there is no kubeconfig. */
@@ -43,6 +44,8 @@ export interface ApiServer {
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 5_000
+/** Each watch of a client without HTTP/2 takes a connection of its own. */
+const CONNECTIONS_MAX = 10_000
 
 /**
  * Starts the Kubernetes API emulator: HTTPS on loopback over a store in SQLite.
@@ -70,6 +73,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     bookmarkMs: options.bookmarkMs ?? 60_000,
     bufferBytesMax: options.watchBufferBytesMax ?? 16 * 1024 * 1024,
   })
+  const stopExpiry = startEventExpiry(store)
   const { authority, server: own } = credentials
   const server = createServer(
     {
@@ -86,6 +90,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     },
     (request, response) => void api.handle(request, response),
   )
+  server.maxConnections = CONNECTIONS_MAX
   server.on('upgrade', (request, socket) => api.refuseUpgrade(request, socket))
   server.on('clientError', (_error, socket) => socket.destroy())
   try {
@@ -94,6 +99,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       server.listen(options.port ?? 0, bind, resolve)
     })
   } catch (error) {
+    stopExpiry()
     await store.close()
     throw error
   }
@@ -112,6 +118,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       (stopped ??= (async () => {
         const closed = new Promise<void>(resolve => server.close(() => resolve()))
         api.stop()
+        stopExpiry()
         server.closeIdleConnections()
         const deadline = setTimeout(() => server.closeAllConnections(), STOP_TIMEOUT_MS)
         await closed

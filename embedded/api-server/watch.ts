@@ -53,6 +53,8 @@ class Watch {
   readonly #prefix: string
   #version = 0
   #hasColumns = false
+  /** What the list at the start took: it may wait beside the changes. */
+  #listBytes = 0
 
   constructor(store: ObjectStore, kind: Kind, query: WatchQuery, limits: WatchLimits, response: ServerResponse) {
     this.#store = store
@@ -113,7 +115,9 @@ class Watch {
     for (const revision of this.#store.list(table, this.#prefix)) {
       if (!filter || filter(revision.object as Draft)) lines.push(this.#line('ADDED', revision))
     }
-    this.#write(lines.join(''))
+    const list = lines.join('')
+    this.#listBytes = Buffer.byteLength(list)
+    this.#write(list)
     if (sendInitialEvents && this.#query.allowBookmarks) this.#bookmark({ 'k8s.io/initial-events-end': 'true' })
     return true
   }
@@ -165,8 +169,9 @@ class Watch {
 
   #write(text: string): void {
     if (!text || this.#response.destroyed) return
-    this.#response.write(text)
-    if (this.#response.writableLength > this.#limits.bufferBytesMax) this.#response.destroy()
+    // What waits from before counts, not what comes now: one large object must not cut off a watcher that keeps up.
+    if (this.#response.writableLength > this.#limits.bufferBytesMax + this.#listBytes) this.#response.destroy()
+    else this.#response.write(text)
   }
 }
 

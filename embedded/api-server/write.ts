@@ -3,7 +3,7 @@ import type { ObjectStore, Revision } from '../store/object-store.ts'
 import { invalidValue } from './field-error.ts'
 import { type Managers, writeManagers } from './fields/managers.ts'
 import { trackUpdate } from './fields/track.ts'
-import { isSame } from './kinds/compare.ts'
+import { isIdentical, isSame } from './kinds/compare.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import { KINDS } from './kinds/registry.ts'
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts'
@@ -122,7 +122,7 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
 export function commitUpdate(store: ObjectStore, kind: Kind, revision: Revision, next: Draft, dryRun: boolean): Draft {
   const table = tableOf(kind)
   const previous = revision.object as Draft
-  if (isSame(next, previous)) return previous
+  if (isUnchanged(next, previous)) return previous
   const finished =
     next.metadata.deletionTimestamp &&
     (next.metadata.finalizers ?? []).length === 0 &&
@@ -131,6 +131,13 @@ export function commitUpdate(store: ObjectStore, kind: Kind, revision: Revision,
   if (dryRun) return next
   if (finished) return store.delete(table, revision.key, next).object as Draft
   return store.put(table, revision.key, next).object as Draft
+}
+
+/** Nothing is written, and no watcher woken, for an update that changes nothing but when it was. */
+function isUnchanged(next: Draft, previous: Draft): boolean {
+  const timeless = ({ metadata }: Draft) => (metadata.managedFields ?? []).map(entry => ({ ...entry, time: undefined }))
+  const rest = ({ metadata: { managedFields: _, ...metadata }, ...fields }: Draft) => ({ ...fields, metadata })
+  return isIdentical(rest(next), rest(previous)) && isIdentical(timeless(next), timeless(previous))
 }
 
 /** RFC 3339 in seconds, as metav1.Time. */

@@ -60,6 +60,8 @@ export interface StoreOptions {
   readonly path: string
   /** How many changes a watch can go back over. */
   readonly historyMax?: number
+  /** Instead of the file, for tests of a disk that fails. */
+  readonly log?: RevisionLog
 }
 
 /**
@@ -83,7 +85,7 @@ export class ObjectStore {
   #failure: unknown
 
   constructor(options: StoreOptions) {
-    this.#log = openRevisionLog(options.path)
+    this.#log = options.log ?? openRevisionLog(options.path)
     // 20,000 changes: 1,000 apps started at once with all their objects, and about 60 MB.
     this.#historyMax = options.historyMax ?? 20_000
     this.#load()

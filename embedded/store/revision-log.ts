@@ -31,21 +31,14 @@ export interface RevisionLog {
  * @throws when the file is no such log, or another process has it open for writing
  */
 export function openRevisionLog(path: string): RevisionLog {
-  const database = new DatabaseSync(path)
-  // WAL with synchronous=NORMAL: a commit is one write(2), about 20 µs. A killed process loses nothing; a machine that
-  // loses power may lose the last moments, never the file's integrity (sqlite.org/pragma.html#pragma_synchronous).
-  database.exec(`
-    PRAGMA busy_timeout = 2000;
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    PRAGMA locking_mode = EXCLUSIVE;
-    PRAGMA user_version;
-    CREATE TABLE IF NOT EXISTS revisions (version INTEGER PRIMARY KEY, resource TEXT NOT NULL, key TEXT NOT NULL, deleted INTEGER NOT NULL, json TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-    BEGIN IMMEDIATE;
-    INSERT INTO facts VALUES ('floor', 0) ON CONFLICT DO NOTHING;
-    COMMIT;
-  `)
+  const database = open(path)
+  try {
+    prepare(database)
+  } catch (cause) {
+    database.close()
+    const isLocked = (cause as { errcode?: number }).errcode === SQLITE_BUSY
+    throw new Error(isLocked ? `Another process uses ${path}: stop it, or choose another folder` : `Cannot use ${path}`, { cause })
+  }
   const insert = database.prepare('INSERT INTO revisions (version, resource, key, deleted, json) VALUES (?, ?, ?, ?, ?)')
   const drop = database.prepare('DELETE FROM revisions WHERE version = ?')
   const setFloor = database.prepare("UPDATE facts SET value = ? WHERE name = 'floor'")
@@ -90,4 +83,32 @@ export function openRevisionLog(path: string): RevisionLog {
       database.close()
     },
   }
+}
+
+/** What sqlite.org/rescode.html calls SQLITE_BUSY. */
+const SQLITE_BUSY = 5
+
+function open(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path)
+  } catch (cause) {
+    throw new Error(`Cannot open ${path}`, { cause })
+  }
+}
+
+function prepare(database: DatabaseSync): void {
+  // WAL with synchronous=NORMAL: a commit is one write(2), about 20 µs. A killed process loses nothing; a machine that
+  // loses power may lose the last moments, never the file's integrity (sqlite.org/pragma.html#pragma_synchronous).
+  database.exec(`
+    PRAGMA busy_timeout = 2000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA user_version;
+    CREATE TABLE IF NOT EXISTS revisions (version INTEGER PRIMARY KEY, resource TEXT NOT NULL, key TEXT NOT NULL, deleted INTEGER NOT NULL, json TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+    BEGIN IMMEDIATE;
+    INSERT INTO facts VALUES ('floor', 0) ON CONFLICT DO NOTHING;
+    COMMIT;
+  `)
 }

@@ -13,15 +13,17 @@ const NODE_PORT_MAX = 32_767
 /** Gives a Service its cluster IP and node ports, or says why the wanted ones cannot be had. */
 export function allocateService(next: Draft, previous: Draft | undefined, taken: Iterable<Draft>): FieldError[] {
   const spec = next.spec ?? {}
-  const others = [...taken].filter(other => other.metadata.uid !== next.metadata.uid)
   if (spec['type'] === 'ExternalName') {
     for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy']) delete spec[field]
     return []
   }
+  // Only who needs something looks at all the others: most updates of a Service change neither address nor ports.
+  let known: Draft[] | undefined
+  const others = () => (known ??= [...taken].filter(other => other.metadata.uid !== next.metadata.uid))
   return [...allocateIp(spec, previous, others), ...allocatePorts(spec, others)]
 }
 
-function allocateIp(spec: Json, previous: Draft | undefined, others: readonly Draft[]): FieldError[] {
+function allocateIp(spec: Json, previous: Draft | undefined, others: () => readonly Draft[]): FieldError[] {
   spec['ipFamilyPolicy'] ??= 'SingleStack'
   if (spec['clusterIP'] === 'None') {
     spec['clusterIPs'] = ['None']
@@ -30,7 +32,7 @@ function allocateIp(spec: Json, previous: Draft | undefined, others: readonly Dr
   }
   const wanted = spec['clusterIP'] as string | undefined
   if (wanted && wanted === previous?.spec?.['clusterIP']) return []
-  const used = new Set(others.map(other => other.spec?.['clusterIP']))
+  const used = new Set(others().map(other => other.spec?.['clusterIP']))
   if (wanted) {
     if (isIPv4(wanted) && !wanted.startsWith(`${CLUSTER_NETWORK}.`)) {
       return [
@@ -52,7 +54,7 @@ function allocateIp(spec: Json, previous: Draft | undefined, others: readonly Dr
   return []
 }
 
-function allocatePorts(spec: Json, others: readonly Draft[]): FieldError[] {
+function allocatePorts(spec: Json, others: () => readonly Draft[]): FieldError[] {
   const ports = (spec['ports'] ?? []) as Json[]
   if (!needsNodePorts(spec)) {
     if (spec['type'] === 'ClusterIP') for (const port of ports) delete port['nodePort']
@@ -60,7 +62,7 @@ function allocatePorts(spec: Json, others: readonly Draft[]): FieldError[] {
   }
   const errors: FieldError[] = []
   const used = new Set(
-    others.flatMap(other => ((other.spec?.['ports'] ?? []) as Json[]).map(port => `${port['protocol']}/${port['nodePort']}`)),
+    others().flatMap(other => ((other.spec?.['ports'] ?? []) as Json[]).map(port => `${port['protocol']}/${port['nodePort']}`)),
   )
   ports.forEach((port, index) => {
     const wanted = port['nodePort'] as number | undefined
