@@ -15,7 +15,11 @@ export interface ProberOptions {
    */
   readonly isEager: boolean
   readonly signal: AbortSignal
+  /** The time in milliseconds and how to wait; tests have their own. */
+  readonly clock?: { now(): number; wait(ms: number, signal: AbortSignal): Promise<void> }
 }
+
+const CLOCK = { now: () => performance.now(), wait: delay }
 
 const EAGER_MIN_MS = 25
 
@@ -25,12 +29,12 @@ const EAGER_MIN_MS = 25
  * An eager prober begins at once and waits a tenth of the time that has passed, at least 25 ms, between its extra checks: an app that needs 80 ms is found
  * within 25 ms, one that needs 20 s within its period, and a slow one is not flooded.
  */
-export async function runProber({ probe, check, onChange, onFailure, isEager, signal }: ProberOptions): Promise<void> {
+export async function runProber({ probe, check, onChange, onFailure, isEager, signal, clock = CLOCK }: ProberOptions): Promise<void> {
   const periodMs = (probe.periodSeconds ?? 10) * 1000
   const { successThreshold = 1, failureThreshold = 3, initialDelaySeconds = 0 } = probe
   let eager = isEager && !probe.exec && successThreshold === 1 && initialDelaySeconds === 0
-  await delay(initialDelaySeconds * 1000, signal)
-  const began = performance.now()
+  await clock.wait(initialDelaySeconds * 1000, signal)
+  const began = clock.now()
   let dueAt = eager ? began + periodMs : began
   let state: boolean | undefined
   let inRow = 0
@@ -38,7 +42,7 @@ export async function runProber({ probe, check, onChange, onFailure, isEager, si
   while (!signal.aborted) {
     const { isSuccess, message } = await check()
     if (signal.aborted) return
-    const now = performance.now()
+    const now = clock.now()
     const isDue = now >= dueAt
     if (isDue) dueAt = Math.max(now, dueAt + periodMs)
     if (isSuccess || isDue) {
@@ -54,6 +58,6 @@ export async function runProber({ probe, check, onChange, onFailure, isEager, si
       dueAt = now + periodMs
     }
     const waitMs = eager ? Math.max(EAGER_MIN_MS, (now - began) / 10) : Number.POSITIVE_INFINITY
-    await delay(Math.max(0, Math.min(waitMs, dueAt - performance.now())), signal)
+    await clock.wait(Math.max(0, Math.min(waitMs, dueAt - clock.now())), signal)
   }
 }
