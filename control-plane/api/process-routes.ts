@@ -50,7 +50,7 @@ export function processRoutes(routes: Routes, parts: ProcessParts): void {
       const wish = parseScale(body, app.formation, release.build)
       const text = Object.entries(wish).map(([type, count]) => `${type}=${count}`)
       platformLog.say(app.id, `${user.username} scaled pods ${text.join(' ')}`)
-      await deployer.scale(app, release, wish)
+      await deployer.scale(app.id, wish)
       return noContent()
     },
   })

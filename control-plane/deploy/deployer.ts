@@ -1,8 +1,9 @@
+import { LABELS } from '../../kernel/contract.ts'
 import { isStatus } from '../../kernel/kubernetes/api.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { App } from '../domain/app.ts'
-import { type Build, kindOf } from '../domain/build.ts'
-import { defaultFormation, type Formation, formationFor, routableType } from '../domain/formation.ts'
+import type { Build } from '../domain/build.ts'
+import { type Formation, formationFor, isRunnable, routableType } from '../domain/formation.ts'
 import { conflict, Refusal, refused, unavailable } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { summariseFailure } from '../domain/summary.ts'
@@ -83,27 +84,29 @@ export class Deployer {
    *
    * @throws {Refusal} 503 when they do not come up; the numbers are then as they were
    */
-  async scale(app: App, release: Release, wish: Formation): Promise<void> {
+  async scale(id: string, wish: Formation): Promise<void> {
     const { records, cluster } = this.#options
-    await this.locks.run(app.id, async signal => {
-      const before = this.#mustHave(app.id).formation
-      const changed = Object.entries(wish).filter(([type, count]) => (before[type] ?? 0) !== count || !this.#stands(app.id, type))
-      if (changed.length === 0) return
-      await records.apps.update(app.id, ({ formation }) => ({ formation: { ...formation, ...wish } }))
+    await this.locks.run(id, async signal => {
+      // Read only now: the release that was current when the request came may have failed meanwhile.
+      const release = records.releases.current(id)
+      const before = this.#mustHave(id).formation
+      const changed = Object.entries(wish).filter(([type, count]) => (before[type] ?? 0) !== count || !this.#stands(id, type))
+      if (!release?.build || changed.length === 0) return
+      const { formation } = await records.apps.update(id, app => ({ formation: { ...app.formation, ...wish } }))
       try {
-        const types = changed.map(([type]) => type)
-        await this.#apply(this.#mustHave(app.id), release, types, signal, { overrule: true })
-        for (const [type, count] of changed) await this.#awaitGone(app.id, type, count, signal)
-        const routed = this.#routedType(app.id)
-        if (routed && (before[routed] ?? 0) === 0) await this.#awaitRoute(this.#mustHave(app.id), routed, signal)
+        const types = typesOf(formation, release.build).filter(type => changed.some(([name]) => name === type))
+        await this.#apply(this.#mustHave(id), release, types, signal, { overrule: true })
+        for (const [type, count] of changed) await this.#awaitGone(id, type, count, signal)
+        const routed = this.#routedType(id)
+        if (routed && (before[routed] ?? 0) === 0) await this.#awaitRoute(this.#mustHave(id), routed, signal)
       } catch (error) {
         if (signal.aborted) throw unavailable('The platform is stopping: the change goes on when it has started again', error)
-        await records.apps.update(app.id, ({ formation }) => ({ formation: { ...formation, ...restore(before, wish) } }))
-        for (const [type] of changed) await cluster.scaleDeployment(app.id, deploymentName(app.id, type), before[type] ?? 0).catch(() => {})
-        throw unavailable(await this.#explain(app.id, error), error)
+        await records.apps.update(id, app => ({ formation: { ...app.formation, ...restore(before, wish) } }))
+        for (const [type] of changed) await cluster.scaleDeployment(id, deploymentName(id, type), before[type] ?? 0).catch(() => {})
+        throw unavailable(await this.#explain(id, error), error)
       }
     })
-    await this.syncRouting(app.id, this.#routedType(app.id))
+    await this.syncRouting(id, this.#routedType(id))
   }
 
   /** Makes the Service, its certificates and the autoscalers those of the records; pods are left alone. */
@@ -166,12 +169,7 @@ export class Deployer {
     const ended = (outcome: 'succeeded' | 'failed') => onRollout?.(outcome, (performance.now() - beganAt) / 1000)
     try {
       await cluster.applyEnvironment(release)
-      await this.#apply(
-        next,
-        release,
-        Object.keys(formation).filter(type => isRunnable(release.build!, type)),
-        signal,
-      )
+      await this.#apply(next, release, typesOf(formation, release.build!), signal)
       await this.syncRouting(app.id, routableType(formation, release.build!))
       await records.apps.update(app.id, () => ({ formation, deployed: release.version }))
       if (!previous?.build) await this.#awaitRoute(next, routableType(formation, release.build!), signal)
@@ -226,13 +224,7 @@ export class Deployer {
       await this.#applyAll(app, previous)
       await this.syncRouting(app.id, routableType(app.formation, previous.build))
       // Waited for so that the user finds his old processes as he left them; a rollback that waits for its turn brings its own.
-      if (!signal.aborted)
-        await this.#apply(
-          app,
-          previous,
-          Object.keys(app.formation).filter(type => isRunnable(previous.build!, type)),
-          signal,
-        )
+      if (!signal.aborted) await this.#apply(app, previous, typesOf(app.formation, previous.build), signal)
     } else {
       for (const { metadata } of workloads.deployments(app.id)) await cluster.removeDeployment(app.id, metadata.name)
     }
@@ -242,7 +234,7 @@ export class Deployer {
   /** Writes all Deployments of a release without waiting for their pods. */
   async #applyAll(app: App, release: Release): Promise<void> {
     await this.#options.cluster.applyEnvironment(release)
-    for (const type of Object.keys(app.formation).filter(type => isRunnable(release.build!, type))) await this.#write(app, release, type)
+    for (const type of typesOf(app.formation, release.build!)) await this.#write(app, release, type)
     await this.#removeStrayTypes(app, release)
   }
 
@@ -276,9 +268,10 @@ export class Deployer {
   /** Removes Deployments of types that the release does not have, now that nothing is sent to them any more. */
   async #removeStrayTypes(app: App, release: Release): Promise<void> {
     const { cluster, workloads } = this.#options
+    const types = typesOf(app.formation, release.build!)
     for (const { metadata } of workloads.deployments(app.id)) {
-      const type = metadata.labels?.['type'] ?? ''
-      if (!Object.hasOwn(app.formation, type) || !isRunnable(release.build!, type)) await cluster.removeDeployment(app.id, metadata.name)
+      const type = metadata.labels?.[LABELS.type] ?? ''
+      if (!types.includes(type)) await cluster.removeDeployment(app.id, metadata.name)
     }
   }
 
@@ -324,11 +317,9 @@ export class Deployer {
   }
 }
 
-/** Whether a build has a process of this type: a line of its procfile, or what its image does by default. */
-function isRunnable(build: Build, type: string): boolean {
-  return (
-    Object.hasOwn(build.procfile, type) || Object.hasOwn(defaultFormation(build), type) || (type === 'cmd' && kindOf(build) !== 'buildpack')
-  )
+/** The types that a formation and a build have in common: those that get a Deployment. */
+function typesOf(formation: Formation, build: Build): string[] {
+  return Object.entries(formation).flatMap(([type, count]) => (isRunnable(build, type, count) ? [type] : []))
 }
 
 /** The counts that a scaling has overwritten. */

@@ -48,6 +48,10 @@ suite('parseScale()', () => {
   const web = build({ procfile: { web: 'x' } })
   test('reads numbers, also as text', () => assert.deepEqual(parseScale({ web: 3, cmd: '0' }, {}, web), { web: 3, cmd: 0 }))
   test('knows no web where there is none', () => assert.throws(() => parseScale({ web: 1 }, {}, build({})), /web does not exist/))
+  test('lets what a build no longer has be set to 0 only', () => {
+    assert.deepEqual(parseScale({ worker: 0 }, { worker: 2 }, web), { worker: 0 })
+    assert.throws(() => parseScale({ worker: 1 }, { worker: 2 }, web), /worker does not exist in application/)
+  })
   test('bounds a slip of the finger', () => assert.throws(() => parseScale({ web: 100_000 }, {}, web), /at most 1000/))
 })
 

@@ -45,7 +45,7 @@ export function routableType(formation: Formation, build: Build): 'web' | 'cmd' 
 /**
  * Reads the wish of a scale request.
  *
- * @param build what runs; its types, those of the formation and `cmd` may be scaled
+ * @param build what runs; its types and `cmd` may be scaled, and what it no longer has may be set to 0
  * @throws {Refusal} 400 for what is no count, 404 for an unknown type
  */
 export function parseScale(request: Readonly<Record<string, unknown>>, formation: Formation, build: Build): Formation {
@@ -56,15 +56,18 @@ export function parseScale(request: Readonly<Record<string, unknown>>, formation
     if (count > COUNT_MAX) throw refused(`Invalid scaling format: at most ${COUNT_MAX} of a type`)
     return [type, count]
   })
-  for (const [type] of wish)
-    if (type !== 'cmd' && type !== 'web' && !Object.hasOwn(build.procfile, type) && !Object.hasOwn(formation, type))
-      throw new Refusal(404, { detail: `Container type ${type} does not exist in application` })
-  if (wish.some(([type]) => type === 'web') && !knowsWeb(formation, build))
-    throw new Refusal(404, { detail: 'Container type web does not exist in application' })
+  for (const [type, count] of wish) {
+    const isKnown = isRunnable(build, type, count) || type === 'cmd' || (count === 0 && Object.hasOwn(formation, type))
+    if (!isKnown) throw new Refusal(404, { detail: `Container type ${type} does not exist in application` })
+  }
   return Object.fromEntries(wish)
 }
 
-/** A default `web` exists without a Procfile only for what a buildpack made. */
-function knowsWeb(formation: Formation, build: Build): boolean {
-  return Object.hasOwn(build.procfile, 'web') || Object.hasOwn(formation, 'web') || Object.hasOwn(defaultFormation(build), 'web')
+/**
+ * Whether a build has processes of a type: a line of its procfile, or what its image does by default. `cmd` is the image's own command, for
+ * who asks for it.
+ */
+export function isRunnable(build: Build, type: string, count: number): boolean {
+  if (Object.hasOwn(build.procfile, type) || Object.hasOwn(defaultFormation(build), type)) return true
+  return type === 'cmd' && (count > 0 || kindOf(build) !== 'buildpack')
 }

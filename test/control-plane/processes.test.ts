@@ -56,6 +56,24 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
     await bed.until(async () => (await names()).length === 1)
   })
 
+  test('scales the release that stands when the rollout before it has failed', async () => {
+    await bed.push('admin', app)
+    bed.fate = pod => (pod.spec?.containers[0]?.image === 'bad:1' ? 'hold' : 'up')
+    const failing = bed.push('admin', app, { image: 'bad:1' })
+    await bed.until(async () => (await listAll(bed.api, RESOURCES.pods, { namespace: app })).items.length === 2)
+    const scaled = post('/scale/', { web: 2 })
+    assert.equal((await failing).status, 400)
+    assert.equal((await scaled).status, 204)
+    const pods = (await get('/pods/')).body.results as { release: string; state: string }[]
+    assert.deepEqual(
+      pods.map(({ release, state }) => [release, state]),
+      [
+        ['v2', 'up'],
+        ['v2', 'up'],
+      ],
+    )
+  })
+
   test('lists pods of the current release by type and by name, short names too', async () => {
     await bed.push('admin', app, { procfile: { web: 'node .', worker: 'node work' } })
     await post('/scale/', { worker: 1 })
