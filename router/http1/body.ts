@@ -14,6 +14,8 @@ const EXTENSIONS_BYTES_MAX = 16 * 1024
 const TRAILER_BYTES_MAX = 8 * 1024
 // 16 hex digits hold any size; leading zeros beyond that are an attack.
 const SIZE_DIGITS_MAX = 16
+// What frames or routes a message comes too late in a trailer (RFC 9110 §6.5.1): who sends it there means harm.
+const FORBIDDEN_TRAILER = /^(?:content-length|transfer-encoding|host):/im
 
 const SIZE = 0
 const EXTENSION = 1
@@ -27,6 +29,9 @@ const CR = 13
 const LF = 10
 const SEMICOLON = 59
 
+// Names and values are tokens or quoted strings, without blanks around them (RFC 9112 §7.1.1).
+const EXTENSIONS =
+  /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t -~\x80-\xff])*"))?)+$/
 const TRAILER_SECTION = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n$/
 
 /**
@@ -44,7 +49,7 @@ export class BodyReader {
   #left = 0
   #state = SIZE
   #digits = 0
-  #lineExtensionBytes = 0
+  #extension = ''
   #extensionBytes = 0
   #trailer = ''
 
@@ -56,7 +61,6 @@ export class BodyReader {
     if (length !== CHUNKED) return
     this.#state = SIZE
     this.#digits = 0
-    this.#lineExtensionBytes = 0
     this.#extensionBytes = 0
     this.#trailer = ''
   }
@@ -108,21 +112,23 @@ export class BodyReader {
         }
         if (this.#digits === 0) return false
         if (byte === CR) this.#state = SIZE_LF
-        else if (byte === SEMICOLON) this.#state = EXTENSION
-        else return false
+        else if (byte === SEMICOLON) {
+          this.#state = EXTENSION
+          this.#extension = ';'
+        } else return false
         return true
       }
       case EXTENSION:
         if (byte === CR) {
           this.#state = SIZE_LF
-          return true
+          return EXTENSIONS.test(this.#extension)
         }
-        if (++this.#lineExtensionBytes > EXTENSION_BYTES_MAX || ++this.#extensionBytes > EXTENSIONS_BYTES_MAX) return false
-        return (byte >= 32 && byte !== 127) || byte === 9
+        this.#extension += String.fromCharCode(byte)
+        return this.#extension.length <= EXTENSION_BYTES_MAX && ++this.#extensionBytes <= EXTENSIONS_BYTES_MAX && byte !== LF
       case SIZE_LF:
         this.#state = this.#left === 0 ? TRAILER : DATA
         this.#digits = 0
-        this.#lineExtensionBytes = 0
+        this.#extension = ''
         return byte === LF
       case DATA_CR:
         this.#state = DATA_LF
@@ -144,7 +150,8 @@ export class BodyReader {
     this.#trailer += bytes.toString('latin1', at, stop)
     const lastLine = this.#trailer.startsWith('\r\n') ? -2 : this.#trailer.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (lastLine === -1) return this.#trailer.length > TRAILER_BYTES_MAX ? -1 : stop
-    if (!TRAILER_SECTION.test(this.#trailer.slice(0, lastLine + 4))) return -1
+    const section = this.#trailer.slice(0, lastLine + 4)
+    if (!TRAILER_SECTION.test(section) || FORBIDDEN_TRAILER.test(section)) return -1
     this.done = true
     return at + lastLine + 4 - before
   }

@@ -21,7 +21,7 @@ suite('Connection forwards', () => {
     await using app = await startHttpApp(request => ok(request.body))
     await using bed = await startBed({ apps: { 'shop.test': app } })
     const answer = await bed.exchange(
-      'POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0002\r\nde\r\n0\r\nContent-Length: 99\r\nHost: evil\r\n\r\n',
+      'POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0002\r\nde\r\n0\r\nX-Sum: evil\r\nAuthorization: 99\r\n\r\n',
     )
     assert.match(answer, /\r\n\r\nabcde$/)
     assert.match(app.received[0] as string, /\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n$/)

@@ -116,7 +116,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
   let connection = ''
   let lengthText: string | undefined
   let coding: string | undefined
-  let expectation = ''
+  let expectation: string | undefined
   let upgrade = ''
   let forwardedFor = ''
   let forwardedProto = ''
@@ -141,15 +141,16 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
         connection = connection === '' ? value : `${connection},${value}`
         break
       case 'content-length':
-        if (lengthText !== undefined) return 'R40'
+        if (lengthText !== undefined || text.slice(start, end).includes('\t')) return 'R40'
         lengthText = value
         break
       case 'transfer-encoding':
-        if (coding !== undefined) return 'R40'
+        // A tab around the value is allowed, and read in more than one way; nobody writes one in good faith.
+        if (coding !== undefined || text.slice(start, end).includes('\t')) return 'R40'
         coding = value
         break
       case 'expect':
-        expectation = expectation === '' ? value : `${expectation},${value}`
+        expectation = expectation === undefined ? value : `${expectation},${value}`
         break
       case 'upgrade':
         upgrade = upgrade === '' ? value : `${upgrade},${value}`
@@ -209,8 +210,8 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
   }
   if (target === '*' && method !== 'OPTIONS') return 'R40'
 
-  const expectsContinue = expectation !== '' && minor === 1
-  if (expectsContinue && expectation.toLowerCase() !== '100-continue') return 'R48'
+  const expectsContinue = expectation !== undefined && minor === 1
+  if (expectsContinue && expectation?.toLowerCase() !== '100-continue') return 'R48'
 
   let keepAlive = minor === 1
   if (connection === 'keep-alive' || connection === 'Keep-Alive') {

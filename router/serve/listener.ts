@@ -55,7 +55,9 @@ export async function listenPlain(
 ): Promise<Listener> {
   const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, raw => {
     const peer = peerOf(raw)
-    if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {
+    // It may be gone again by now.
+    if (peer === undefined) raw.destroy()
+    else if (!owner.admit() || !mayEnter(peer, owner)) {
       owner.refused()
       raw.destroy()
     } else if (owner.settings().proxyProtocol) {
@@ -89,7 +91,9 @@ export async function listenTls(
   const server = createNetServer(ACCEPTED, raw => {
     raw.on('error', () => {})
     const peer = peerOf(raw)
-    if (peer === undefined || !owner.admit() || !mayEnter(peer, owner)) {
+    // It may be gone again by now.
+    if (peer === undefined) raw.destroy()
+    else if (!owner.admit() || !mayEnter(peer, owner)) {
       owner.refused()
       raw.destroy()
     } else if (owner.settings().proxyProtocol) {
