@@ -167,6 +167,8 @@ async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions,
         BUILDER_CONTROLLER_URL: `http://${LOOPBACK}:${http}`,
         BUILDER_HOME: home.folder('builder'),
         BUILDER_RUN_COMMAND: buildCommand(home),
+        BUILDER_CACHE: home.folder('build-cache'),
+        ...proxyEnvironment(),
       }),
       publish('builder'),
     ),
@@ -250,6 +252,14 @@ function baseEnvironment(home: Home): Record<string, string> {
     if (value !== undefined) env[name] = value
   }
   return env
+}
+
+/** How builds reach package registries from this machine; nothing else of the platform leaves it. */
+function proxyEnvironment(): Record<string, string> {
+  const names = /^(https?_proxy|no_proxy|all_proxy|ssl_cert_(file|dir)|pip_\w+|npm_config_\w+|goproxy|gonosumdb|goflags)$/i
+  const found = Object.entries(process.env).filter(([name, value]) => names.test(name) && value !== undefined)
+  // npm start adds settings of its own, which are about this project.
+  return Object.fromEntries(found.filter(([name]) => !/^npm_config_(?!registry|proxy|https|cafile)/.test(name))) as Record<string, string>
 }
 
 /** As `Promise.all`, but waits for the others when one fails: what has started must be on the stack before that is stopped. */
