@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Api, Json } from './api.ts'
 
 /** Longer than any controller takes on a busy machine, so that only a state that never comes runs into it. */
-const STATE_WAIT_MS = 30_000
+const STATE_WAIT_MS = 90_000
 
 /**
  * Waits on a watch until the objects of a collection are as they should be.

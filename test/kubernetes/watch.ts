@@ -10,7 +10,7 @@ export interface Event {
 }
 
 /** Far beyond what a server needs, so that only a missing event runs into it. */
-const EVENT_WAIT_MS = 20_000
+const EVENT_WAIT_MS = 60_000
 
 /** The events of one watch, in the order in which they came. */
 export class Watch {
@@ -67,6 +67,8 @@ export class Watch {
 
   close(): void {
     this.#body.destroy()
+    this.#ended = true
+    this.#wake()
   }
 
   async #take(): Promise<Event | undefined> {
