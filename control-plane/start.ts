@@ -21,14 +21,17 @@ import { settingsRoutes } from './api/settings-routes.ts'
 import { Throttle } from './api/throttle.ts'
 import { userRoutes } from './api/user-routes.ts'
 import type { ControlPlaneConfig } from './config.ts'
+import { AppLocks } from './deploy/app-locks.ts'
 import { Cluster } from './deploy/cluster.ts'
 import { completeApp, createApp } from './deploy/create-app.ts'
 import { DeployHooks } from './deploy/deploy-hooks.ts'
 import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
 import { lastLines } from './deploy/last-lines.ts'
+import { Processes } from './deploy/processes.ts'
 import { restartProcesses } from './deploy/restart.ts'
 import { RouterProbe } from './deploy/router-probe.ts'
+import { Routing } from './deploy/routing.ts'
 import { runCommand } from './deploy/run-pod.ts'
 import { sweepRuns } from './deploy/sweep-runs.ts'
 import { Workloads } from './deploy/workloads.ts'
@@ -81,25 +84,28 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     const { deployTimeoutMs: batchTimeoutMs } = config
     const { routerUrl, platformDomain } = config
     const probe = routerUrl ? stack.add('router probe', new RouterProbe(routerUrl, platformDomain, log)) : undefined
+    const locks = new AppLocks()
+    const routing = new Routing(records, cluster)
     const deployer = new Deployer({
       records,
       cluster,
-      workloads,
+      processes: new Processes(cluster, workloads, batchTimeoutMs),
+      routing,
+      locks,
       platformLog,
       log,
-      batchTimeoutMs,
       lastLines: (app, pod) => lastLines(api, app, pod),
       onRelease: release => hooks.announce(release),
       onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
       ...(probe ? { awaitRoute: probe.awaitRoute.bind(probe) } : {}),
     })
     const stopping = new AbortController()
-    const syncRouting = (app: string) => deployer.syncRouting(app, undefined)
+    const syncRouting = (app: string) => routing.sync(app)
     const destroy = (id: string) =>
-      destroyApp(id, { records, cluster, workloads, platformLog, locks: deployer.locks, log, timeoutMs: config.destroyTimeoutMs })
+      destroyApp(id, { records, cluster, workloads, platformLog, locks, log, timeoutMs: config.destroyTimeoutMs })
 
     const server = buildServer({ log, metrics })
-    const routes = new Routes(server, records, config.builderKey)
+    const routes = new Routes(server, records, config.builderKey, log)
     const authentication = new Authentication(records, new Throttle(config.loginFailureCountMax))
     const releasing = new Releasing({ records, deployer, cluster, platformLog, imagePrefix: config.imagePrefix })
     const ready = () =>
@@ -152,7 +158,8 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     const address = await server.listen({ port: config.port, host: config.host })
     stack.add('server', { stop: () => closeServer(server) })
     // Told first, so that requests that wait for a rollout are answered before the server closes.
-    stack.add('deployer', deployer)
+    stack.add('routing', routing)
+    stack.add('rollouts', locks)
     stack.add('commands', { stop: () => stopping.abort() })
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
     // In a moment, since whoever removes one object of an app often goes on to the next.

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { BUILDER_AUTH_HEADER } from '../../kernel/contract.ts'
+import type { Log } from '../../kernel/log.ts'
 import { mayManage, mayUse } from '../domain/access.ts'
 import type { Fields } from '../domain/fields.ts'
 import { forbidden, missing, Refusal } from '../domain/refusal.ts'
@@ -18,9 +19,11 @@ export class Routes {
   readonly #server: FastifyInstance
   readonly #records: Records
   readonly #builderKey: string | undefined
+  readonly #log: Log
 
   /** @param builderKey the secret of builder and control plane; without it the hooks are shut */
-  constructor(server: FastifyInstance, records: Records, builderKey: string | undefined) {
+  constructor(server: FastifyInstance, records: Records, builderKey: string | undefined, log: Log) {
+    this.#log = log
     this.#server = server
     this.#records = records
     this.#builderKey = builderKey
@@ -71,11 +74,23 @@ export class Routes {
       this.#server.route({
         method,
         url: path,
-        handler: async (request, reply) => send(reply, await handler(admit(callOf(request, reply), request))),
+        handler: async (request, reply) => {
+          const call = admit(callOf(request, reply), request)
+          if (method !== 'GET') this.#audit(request, reply, 'user' in call ? (call.user as UserCall['user'] | undefined) : undefined)
+          return send(reply, await handler(call))
+        },
       })
     }
     // A browser asks before it sends a token; the answer is in the headers that every response has.
     this.#server.options(path, async (_, reply) => reply.status(204).send())
+  }
+
+  /** Writes one line for each change, when it is answered: who asked for what, and what came of it. */
+  #audit({ method, url }: FastifyRequest, reply: FastifyReply, user: UserCall['user'] | undefined): void {
+    const path = url.split('?')[0]
+    reply.raw.once('close', () => {
+      this.#log.info('request', { method, path, user: user?.username, status: reply.statusCode, ms: Math.round(reply.elapsedTime) })
+    })
   }
 
   #userCall(call: Call, request: FastifyRequest): UserCall {
