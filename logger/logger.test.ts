@@ -115,6 +115,28 @@ suite('startLogger()', () => {
     assert.ok(response.complete)
   })
 
+  test('a reader who does not read loses lines, never our memory, and is told how many', async () => {
+    cluster.start('slow', 'slow-web-1-aaaaa')
+    const { response } = await follow('/logs/slow?follow=true')
+    response.pause()
+    const padding = 'x'.repeat(10_000)
+    let sent = 0
+    // More than the reader's share and what the sockets between hold.
+    for (let batch = 0; batch < 60; batch++) {
+      let text = ''
+      for (let line = 0; line < 50; line++) text += `2026-11-22T18:00:00.${String(sent++).padStart(9, '0')}Z ${padding}\n`
+      cluster.write('slow-web-1-aaaaa', text)
+      await linesAt('slow', `2026-11-22T18:00:00.${String(sent - 1).padStart(9, '0')}Z`)
+    }
+    const text = new GrowingText(response)
+    response.resume()
+    await text.until(/L11 reader too slow: \d+ lines dropped\n/)
+    const dropped = Number(/L11 reader too slow: (\d+) lines/.exec(text.value)?.[1])
+    assert.ok(dropped > 0 && dropped < sent, String(dropped))
+    assert.equal(text.value.match(/slow\[web/g)?.length, sent - dropped)
+    response.destroy()
+  })
+
   test('opens a stream again that was cut, and takes no line twice', async () => {
     cluster.start('cut', 'cut-web-1-aaaaa')
     cluster.write('cut-web-1-aaaaa', '2026-11-22T18:00:00.1Z one\n2026-11-22T18:00:00.2Z two\n')
@@ -155,6 +177,15 @@ suite('startLogger()', () => {
     await text.until(new RegExp(`^([^\\n]*\\n){${count}}`))
     response.destroy()
     return (await (await fetch(`${base}/logs/${app}`)).text()).trimEnd().split('\n')
+  }
+
+  /** Waits until the newest line is the one of this time. */
+  async function linesAt(app: string, ts: string): Promise<void> {
+    for (;;) {
+      const response = await fetch(`${base}/logs/${app}?log_lines=1&format=json`)
+      const newest = response.status === 204 ? undefined : (JSON.parse(await response.text()) as { ts: string })
+      if (newest?.ts === ts) return
+    }
   }
 
   async function follow(path: string) {

@@ -45,6 +45,10 @@ suite('kill -9 of each role under load', () => {
     assert.match(succeed(await shop.git('push', 'drycc', 'main')).stderr, /Done, shop:v4 deployed/)
     const states = succeed(await shop.drycc('ps')).stdout
     assert.equal(states.match(/ up \(v4\)/g)?.length, 2, states)
+    const logs = succeed(await shop.drycc('logs', '--lines', '10000')).stdout
+    const starts = [...logs.matchAll(/shop\[(web\.v\d+\.\w+)\]: listening/g)].map(match => match[1])
+    assert.ok(starts.length >= 5, logs)
+    assert.deepEqual(starts, [...new Set(starts)], 'no line is kept twice, though logger and kubelet were killed')
     const releases = succeed(await shop.drycc('releases')).stdout
     assert.match(releases, /v4 [\s\S]*v3 [\s\S]*v2 [\s\S]*v1 /)
   })
