@@ -20,7 +20,6 @@ export const ERRORS = {
   R13: { status: 508, fault: 'operator', text: 'This request has come back to the router too often' },
   R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer' },
   R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon' },
-  R22: { status: 503, fault: 'router', text: 'The router is going away, please try again' },
   R30: { status: 502, fault: 'app', text: 'The app refused the connection' },
   R31: { status: 504, fault: 'app', text: 'The app did not accept the connection in time' },
   R32: { status: 504, fault: 'app', text: 'The app did not answer in time' },

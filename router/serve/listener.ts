@@ -29,6 +29,8 @@ export interface ListenerHost {
   readonly wheel: Wheel
   readonly firstByteMs: number
   settings(): RouterSettings
+  /** Connections that are accepted and not served yet: in a TLS handshake, or before their PROXY header. */
+  arriving: number
   /** Whether one more connection may come; when not, it is closed at once. */
   admit(): boolean
   /** A connection was turned away before it was served. */
@@ -61,7 +63,13 @@ export async function listenPlain(
       owner.refused()
       raw.destroy()
     } else if (owner.settings().proxyProtocol) {
-      adoptSocket(raw, socket => new Preface(socket, owner.wheel, owner.firstByteMs, header => serve(socket, stated(header, peer))))
+      adoptSocket(raw, socket => {
+        const arrived = arrival(socket, owner)
+        return new Preface(socket, owner.wheel, owner.firstByteMs, header => {
+          arrived()
+          return serve(socket, stated(header, peer))
+        })
+      })
     } else adoptSocket(raw, socket => serve(socket, peer))
   })
   return listen(server, port, host, options)
@@ -76,19 +84,25 @@ export async function listenTls(
   owner: ListenerHost,
   serve: Serve,
 ): Promise<Listener & { readonly tls: TlsServer }> {
-  // Peers that a PROXY header named, by the connection's own two ends: TLS wraps the socket and hides it.
-  const named = new Map<string, Peer>()
-  const secured = createTlsServer({ handshakeTimeout: 10_000, ALPNProtocols: ['http/1.1'], ...tls, allowHalfOpen: true })
+  // Connections in their handshake, by their own two ends: TLS wraps the socket and hides it.
+  const arrivals = new Map<string, { peer: Peer; arrived: () => void }>()
+  const secured = createTlsServer({ handshakeTimeout: 10_000, ALPNProtocols: ['http/1.1'], ...tls })
   secured.on('secureConnection', socket => {
-    const peer = named.get(ends(socket)) ?? peerOf(socket)
-    if (peer === undefined) socket.destroy()
-    else readSocket(socket, serve(socket, peer))
+    const arrival = arrivals.get(ends(socket))
+    if (arrival === undefined) {
+      socket.destroy()
+      return
+    }
+    arrival.arrived()
+    // Not before: who ends its side during the handshake has nothing more to wait for.
+    socket.allowHalfOpen = true
+    readSocket(socket, serve(socket, arrival.peer))
   })
   secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
     owner.refused()
     socket.destroy()
   })
-  const server = createNetServer(ACCEPTED, raw => {
+  const server = createNetServer({ ...ACCEPTED, allowHalfOpen: false }, raw => {
     raw.on('error', () => {})
     const peer = peerOf(raw)
     // It may be gone again by now.
@@ -96,15 +110,15 @@ export async function listenTls(
     else if (!owner.admit() || !mayEnter(peer, owner)) {
       owner.refused()
       raw.destroy()
-    } else if (owner.settings().proxyProtocol) {
-      readHeader(raw, owner, header => {
-        const key = ends(raw)
-        named.set(key, stated(header, peer))
-        raw.on('close', () => named.delete(key))
-        secured.emit('connection', raw)
-      })
-    } else secured.emit('connection', raw)
+    } else if (owner.settings().proxyProtocol) readHeader(raw, owner, header => secure(raw, stated(header, peer)))
+    else secure(raw, peer)
   })
+  const secure = (raw: Socket, peer: Peer) => {
+    const key = ends(raw)
+    arrivals.set(key, { peer, arrived: arrival(raw, owner) })
+    raw.on('close', () => arrivals.delete(key))
+    secured.emit('connection', raw)
+  }
   const listener = await listen(server, port, host, options)
   return { ...listener, tls: secured }
 }
@@ -129,6 +143,18 @@ function mayEnter(peer: Peer, owner: ListenerHost): boolean {
   return !settings.proxyProtocol || settings.trusted.check(peer.address)
 }
 
+/** Counts a connection as arriving until what it returns is called, or it closes. */
+function arrival(socket: Socket, owner: ListenerHost): () => void {
+  let counted = true
+  owner.arriving++
+  const arrived = () => {
+    if (counted) owner.arriving--
+    counted = false
+  }
+  socket.once('close', arrived)
+  return arrived
+}
+
 function peerOf(socket: Socket): Peer | undefined {
   const { remoteAddress, remotePort } = socket
   return remoteAddress === undefined ? undefined : { address: plainAddress(remoteAddress), port: remotePort ?? 0, proxied: false }
@@ -145,6 +171,7 @@ function ends(socket: Socket): string {
 /** Reads the PROXY header before TLS begins, and puts back what came behind it. */
 function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader) => void): void {
   let bytes = Buffer.alloc(0)
+  const arrived = arrival(raw, owner)
   const timer = setTimeout(() => raw.destroy(), owner.firstByteMs)
   raw.once('close', () => clearTimeout(timer))
   raw.on('end', () => raw.destroy())
@@ -160,6 +187,7 @@ function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader
       raw.destroy()
       return
     }
+    arrived()
     raw.pause()
     raw.unshift(bytes.subarray(header.bytes))
     done(header)

@@ -87,6 +87,29 @@ suite('Server.listenHttps()', () => {
     assert.doesNotMatch(plain.text, /HTTP/)
     assert.equal(bed.server.stats().connectionsRefused, 2)
   })
+  test('answers a client that ends its side after its request', async () => {
+    await using app = await startApp(socket => socket.on('data', () => setTimeout(() => socket.write(ok('late')), 30)))
+    await using bed = await startBed({ apps: { 'shop.test': app }, tls: TLS })
+    const client = RawClient.tls(bed.httpsPort, {})
+    client.send(GET)
+    client.end()
+    await client.ended
+    assert.match(client.text, /late$/)
+  })
+  test('counts handshakes among its connections', async () => {
+    await using bed = await startBed({ tls: TLS, limits: { connectionsMax: 3 } })
+    const silent = Array.from({ length: 3 }, () => new RawClient(connect(bed.httpsPort, '127.0.0.1')))
+    await until(() => silent.every(client => client.socket.readyState === 'open'))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    const fourth = bed.send('')
+    await fourth.ended
+    for (const client of silent) client.destroy()
+    await new Promise(resolve => setTimeout(resolve, 20))
+    const fifth = RawClient.tls(bed.httpsPort, {})
+    fifth.send(LAST)
+    await fifth.ended
+    assert.match(fifth.text, /R10/)
+  })
   test('takes another default certificate while it runs', async () => {
     await using bed = await startBed({ tls: TLS })
     const other = selfSigned({ names: ['renewed.test'], days: 1 })

@@ -63,6 +63,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly httpsPort: () => number
   readonly firstByteMs: number
   draining = false
+  arriving = 0
   readonly #log: Log
   readonly #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
@@ -161,7 +162,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   admit(): boolean {
-    return !this.draining && this.#connections.size + this.#relays.size < this.limits.connectionsMax
+    return !this.draining && this.#connections.size + this.#relays.size + this.arriving < this.limits.connectionsMax
   }
 
   failed(error: unknown): void {
@@ -186,6 +187,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     const connection = new Connection(socket, new Client(peer.address, peer.port, secure, peer.proxied), this)
     this.#tally.stats.connectionsAccepted++
     this.#connections.add(connection)
+    // Its handshake was under way when the listener stopped.
+    if (this.draining) connection.drain()
     return connection
   }
 
