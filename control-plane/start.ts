@@ -105,7 +105,12 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
       destroyApp(id, { records, cluster, workloads, platformLog, locks, log, timeoutMs: config.destroyTimeoutMs })
 
     const server = buildServer({ log, metrics })
-    const routes = new Routes(server, records, config.builderKey, log)
+    const routes = new Routes(server, {
+      records,
+      builderKey: config.builderKey,
+      ports: { http: config.publicHttpPort, https: config.publicHttpsPort },
+      log,
+    })
     const authentication = new Authentication(records, new Throttle(config.loginFailureCountMax))
     const releasing = new Releasing({ records, deployer, cluster, platformLog, imagePrefix: config.imagePrefix })
     const ready = () =>

@@ -14,19 +14,28 @@ import type { Reply } from './reply.ts'
 const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const BUILDER_HEADERS = [BUILDER_AUTH_HEADER, 'x-drycc-builder-auth']
 
+export interface RoutesOptions {
+  readonly records: Records
+  /** The secret of builder and control plane; without it the hooks are shut. */
+  readonly builderKey: string | undefined
+  readonly ports: PublicPorts
+  readonly log: Log
+}
+
 /** Puts handlers behind paths, each behind the door that its callers must pass; what a path does not know is 405, never a redirect. */
 export class Routes {
   readonly #server: FastifyInstance
   readonly #records: Records
   readonly #builderKey: string | undefined
+  readonly #ports: PublicPorts
   readonly #log: Log
 
-  /** @param builderKey the secret of builder and control plane; without it the hooks are shut */
-  constructor(server: FastifyInstance, records: Records, builderKey: string | undefined, log: Log) {
-    this.#log = log
+  constructor(server: FastifyInstance, options: RoutesOptions) {
     this.#server = server
-    this.#records = records
-    this.#builderKey = builderKey
+    this.#records = options.records
+    this.#builderKey = options.builderKey
+    this.#ports = options.ports
+    this.#log = options.log
   }
 
   /** For anybody; `user` tells a caller with a good token, where it matters. */
@@ -75,7 +84,7 @@ export class Routes {
         method,
         url: path,
         handler: async (request, reply) => {
-          const call = admit(callOf(request, reply), request)
+          const call = admit(callOf(request, reply, this.#ports), request)
           if (method !== 'GET') this.#audit(request, reply, 'user' in call ? (call.user as UserCall['user'] | undefined) : undefined)
           return send(reply, await handler(call))
         },
@@ -129,9 +138,9 @@ function notAllowed(method: Method): Handler {
   }
 }
 
-function callOf(request: FastifyRequest, reply: FastifyReply): Call {
+function callOf(request: FastifyRequest, reply: FastifyReply, ports: PublicPorts): Call {
   const { headers } = request
-  const url = `${originOf(request)}${request.url.startsWith('/') ? request.url : '/'}`
+  const url = `${originOf(request, ports)}${request.url.startsWith('/') ? request.url : '/'}`
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
   // The last entry is the one that our own router added; those before it are what the client claims.
@@ -149,13 +158,18 @@ function callOf(request: FastifyRequest, reply: FastifyReply): Call {
   }
 }
 
-/** Scheme, host and port as the client wrote them: the router leaves the port out of the host and tells it apart. */
-function originOf({ headers }: FastifyRequest): string {
+/** Where the world reaches the router. */
+export interface PublicPorts {
+  readonly http: number
+  readonly https: number
+}
+
+/** Scheme, host and port as the client wrote them: the router leaves the port out of the host, so there it is the public one. */
+function originOf({ headers }: FastifyRequest, ports: PublicPorts): string {
   const proto = headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'
   const host = /^[\w.-]+(?::\d+)?$|^\[[\da-f:]+\](?::\d+)?$/i.test(headers.host ?? '') ? headers.host! : 'localhost'
-  const port = String(headers['x-forwarded-port'] ?? '')
-  const isUsual = port === (proto === 'https' ? '443' : '80')
-  return `${proto}://${host}${/:\d+$/.test(host) || isUsual || !/^\d{1,5}$/.test(port) ? '' : `:${port}`}`
+  const isUsual = ports[proto] === (proto === 'https' ? 443 : 80)
+  return `${proto}://${host}${isUsual || /:\d+$/.test(host) ? '' : `:${ports[proto]}`}`
 }
 
 function send(reply: FastifyReply, { status, body, type }: Reply): FastifyReply {
