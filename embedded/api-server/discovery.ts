@@ -21,6 +21,12 @@ export const VERSION = {
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 
+const PATHS = new Set([
+  '/api',
+  '/apis',
+  ...KINDS.flatMap(kind => (kind.group ? [`/apis/${kind.group}`, `/apis/${apiVersion(kind)}`] : ['/api/v1'])),
+])
+
 /**
  * Answers `/api`, `/apis` and below, where kinds are found.
  *
@@ -29,6 +35,7 @@ const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', '
  * @returns `undefined` for another path
  */
 export function discover(path: string, isAggregated: boolean, address: string): object | undefined {
+  if (!PATHS.has(path)) return undefined
   const groups = [...Map.groupBy(KINDS, kind => kind.group)]
   if (path === '/api') {
     if (isAggregated) return aggregated(groups.filter(([group]) => group === ''))

@@ -21,8 +21,9 @@ export type Warn = (text: string) => void
  * @throws {ApiError} 400
  */
 export function readObject(kind: Kind, { value, duplicates }: Parsed, validation: FieldValidation, warn: Warn): Draft {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable(kind, value)
-  const sent = checkKind(kind, value as Json)
+  if (typeof value !== 'object' || Array.isArray(value)) throw unreadable(kind, value)
+  // Go takes null for an object without fields.
+  const sent = checkKind(kind, (value ?? {}) as Json)
   const decoded = decodeOrRefuse(kind, sent)
   const faults = strictFaults(decoded, duplicates)
   if (faults.length > 0 && validation === 'Strict') {

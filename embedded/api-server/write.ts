@@ -72,7 +72,7 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   const key = keyIn(namespace, metadata.name)
   const standing = store.get(table, key)
   if (standing) throw alreadyExists(kind, metadata.name, standing.object.metadata.deletionTimestamp !== undefined)
-  const refused = kind.allocate?.(draft, undefined, others(store, table)) ?? []
+  const refused = kind.allocate?.(draft, undefined, () => others(store, table)) ?? []
   if (refused.length > 0) throw invalid(kind, metadata.name, refused)
   // What was generated has defaults too: the label of a namespace's name, the labels of a job.
   kind.defaults?.(draft)
@@ -113,7 +113,7 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
   if (errors.length > 0) throw invalid(kind, name, errors)
   if (part === 'main') kind.warnings?.(next).forEach(options.warn)
   const table = tableOf(kind)
-  const refused = part === 'main' ? (kind.allocate?.(next, previous, others(store, table)) ?? []) : []
+  const refused = part === 'main' ? (kind.allocate?.(next, previous, () => others(store, table)) ?? []) : []
   if (refused.length > 0) throw invalid(kind, name, refused)
   return commitUpdate(store, kind, revision, next, options.dryRun)
 }

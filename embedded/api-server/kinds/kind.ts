@@ -41,7 +41,7 @@ export interface Kind extends Resource {
   readonly prepareStatus?: (next: Draft, previous: Draft) => void
   readonly validate?: (object: Draft) => FieldError[]
   /** Gives the object what the cluster has one of each only: addresses and ports. Runs after validation, last before the write. */
-  readonly allocate?: (next: Draft, previous: Draft | undefined, taken: Iterable<Draft>) => FieldError[]
+  readonly allocate?: (next: Draft, previous: Draft | undefined, taken: () => Iterable<Draft>) => FieldError[]
   /** On top of `validate`, which runs on updates too. */
   readonly validateUpdate?: (next: Draft, previous: Draft) => FieldError[]
   readonly validateStatus?: (next: Draft, previous: Draft) => FieldError[]
