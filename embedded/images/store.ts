@@ -29,6 +29,13 @@ export interface Image {
   readonly config: ImageConfig
 }
 
+export interface ImageTag {
+  readonly repository: string
+  readonly tag: string
+  readonly digest: string
+  readonly taggedAt: number
+}
+
 export interface ImageStore {
   /**
    * Takes a tree in and returns its digest; the same tree and configuration again is no new image. What lies in the store is whole or not there.
@@ -43,8 +50,8 @@ export interface ImageStore {
   untag(repository: string, tag: string): Promise<void>
   /** The image that a reference names; a digest rules over a tag. @throws {RangeError} for a malformed reference */
   resolve(reference: string): Promise<Image | undefined>
-  /** Every tag, as `repository`, `tag` and digest. */
-  tags(): Promise<{ repository: string; tag: string; digest: string }[]>
+  /** Every tag; `taggedAt` is in milliseconds since 1970. */
+  tags(): Promise<ImageTag[]>
   /** Removes all tags of a repository and those of its images that nothing else names. */
   removeRepository(repository: string, inUse: ReadonlySet<string>): Promise<void>
   /**
@@ -130,8 +137,10 @@ export function openImageStore(dir: string): ImageStore {
     const found = files
       .filter(file => file.isFile())
       .map(async file => {
-        const digest = await readIfThere(join(file.parentPath, file.name))
-        return digest === undefined ? [] : [{ repository: relative(tagsDir, file.parentPath), tag: file.name, digest: digest.trim() }]
+        const path = join(file.parentPath, file.name)
+        const [digest, found] = await Promise.all([readIfThere(path), stat(path).catch(() => undefined)])
+        if (digest === undefined || !found) return []
+        return [{ repository: relative(tagsDir, file.parentPath), tag: file.name, digest: digest.trim(), taggedAt: found.mtimeMs }]
       })
     return (await Promise.all(found)).flat()
   }

@@ -138,7 +138,9 @@ suite('a kubelet that comes back', { timeout: 60_000 }, () => {
     const first = await spawnKubelet(node)
     await web('again')
     const [before, address] = [processesOf('again'), node.address('again')]
+    const log = node.log('again', { follow: true })
     await stop(first)
+    assert.match(await log, /bye\n$/)
     assert.ok(before.every(pid => !isAlive(pid)))
     assert.equal(isReady(node.get('again')!), false)
     const second = await spawnKubelet(node)

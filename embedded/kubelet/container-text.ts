@@ -1,10 +1,16 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { parseRecord } from './log-records.ts'
 
 const ID_DIGITS = 64
+const PREFIX_DIGITS = 16
 const MESSAGE_BYTES_MAX = 2048
 const MESSAGE_LINES_MAX = 80
+
+/** What the ids of all containers of one kubelet begin with: it is known by its home, of which a machine may have several. */
+export function idPrefixOf(home: string): string {
+  return createHash('sha256').update(home).digest('hex').slice(0, PREFIX_DIGITS)
+}
 
 /** A container id in the usual form, 64 hexadecimal digits, beginning with a kubelet's own. */
 export function newContainerId(prefix: string): string {

@@ -58,8 +58,11 @@ export async function prepareLaunch(options: LaunchOptions): Promise<Launch> {
   }
   const cwd = workingFolder(container, image, root)
   const [name = '', ...rest] = buildCommand(container, image.config, variables)
-  const executable = findExecutable(name, cwd, env['PATH'] ?? '')
-  return { argv: [...niceness(container), executable, ...rest], cwd, env }
+  const path = env['PATH'] ?? ''
+  const executable = findExecutable(name, cwd, path)
+  const steps = niceSteps(container)
+  const nice = steps > 0 ? [findExecutable('nice', cwd, options.environment['PATH'] ?? path), '-n', String(steps)] : []
+  return { argv: [...nice, executable, ...rest], cwd, env }
 }
 
 function imageVariables({ config }: Image, root: string): Record<string, string> {
@@ -77,8 +80,8 @@ function workingFolder({ workingDir }: Container, { config }: Image, root: strin
  * A share of the processor cannot be set without cgroups; a container that may use less than one gives way to others, the more the less it
  * may use: by 1 to 10 steps of `nice`.
  */
-function niceness({ resources }: Container): string[] {
+function niceSteps({ resources }: Container): number {
   const limit = resources?.limits?.['cpu']
   const cores = limit === undefined ? 1 : parseQuantity(limit)
-  return cores >= 1 ? [] : ['/usr/bin/nice', '-n', String(Math.max(1, Math.round(10 * (1 - cores))))]
+  return cores >= 1 ? 0 : Math.max(1, Math.round(10 * (1 - cores)))
 }

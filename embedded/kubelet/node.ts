@@ -22,6 +22,7 @@ const LEASE_NAMESPACE = 'kube-node-lease'
 const LEASE_SECONDS = 40
 /** More than Kubernetes' 110: a pod here is a process or two. */
 const PODS_MAX = 500
+const TELL_MS = 1000
 const VERSION = 'v1.37.2'
 
 /** The node's own objects: a Node that says what it has and that it is ready, and a Lease that says that its kubelet lives. */
@@ -44,9 +45,11 @@ export class NodeRegistration {
     this.#stop.abort()
     await this.#running
     if (isReady) return
-    await this.#write(false, AbortSignal.timeout(1000)).catch(error =>
+    // The API server may be stopping too.
+    const written = this.#write(false, AbortSignal.timeout(TELL_MS)).catch(error =>
       this.#options.log.debug('node not marked as stopped', { error: (error as Error).message }),
     )
+    await Promise.race([written, delay(TELL_MS)])
   }
 
   async #run(): Promise<void> {

@@ -6,6 +6,7 @@ import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { ContainerRunner, type PodScope } from './container-runner.ts'
 import type { ContainerKind } from './container-status.ts'
 import { timeNow, wholeSeconds } from './container-text.ts'
+import { Deadline } from './deadline.ts'
 import type { Machine } from './machine.ts'
 import type { PodPlace } from './pod-fields.ts'
 import type { PodAddress } from './pod-network.ts'
@@ -13,10 +14,13 @@ import type { PodRecord } from './pod-record.ts'
 import { buildStatus, isSidecar } from './pod-status.ts'
 import { readSources } from './sources.ts'
 import { StatusPublisher } from './status-publisher.ts'
+import { listUnsupported } from './unsupported.ts'
 import { prepareVolumes } from './volumes.ts'
 
 /** What is left to the processes of a pod whose object has gone: its grace period, if it had one, is over. */
 const GONE_GRACE_MS = 1000
+/** How long a node that stops tries to say that its pods are not ready: the API server may be stopping too. */
+const TELL_MS = 1000
 
 /** The life of one pod of this node, from its binding to its deletion, one runner a uid. */
 export class PodRunner {
@@ -91,6 +95,8 @@ export class PodRunner {
   update(pod: Stored<Pod>): void {
     this.#pod = pod
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata
+    // Conditions of others count for its readiness.
+    if (pod.spec?.readinessGates) this.#publisher.changed()
     if (!deletionTimestamp) return
     if (this.#isOver) return void this.#delete()
     const graceMs = (deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
@@ -114,7 +120,7 @@ export class PodRunner {
     this.#isShutDown = true
     // So that no traffic is sent here any more.
     this.#publisher.changed()
-    await this.#publisher.flush()
+    await Promise.race([this.#publisher.flush(), delay(TELL_MS)])
     this.#publisher.stop()
     for (const runner of this.#runners) runner.interrupt()
     const graceMs = Math.min(this.#machine.timing.shutdownMaxMs, (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000)
@@ -138,6 +144,7 @@ export class PodRunner {
       this.#save()
       const scope = await this.#prepare()
       if (!scope || signal.aborted) return
+      this.#tellUnsupported()
       this.#watchDeadline()
       this.#publisher.changed()
       await this.#runContainers(scope)
@@ -147,6 +154,13 @@ export class PodRunner {
     } finally {
       this.#adopted.resolve()
     }
+  }
+
+  #tellUnsupported(): void {
+    const fields = listUnsupported(this.#pod)
+    const hasRun = Object.values(this.#record.containers).some(({ startedAt }) => startedAt)
+    if (fields.length === 0 || hasRun) return
+    this.#machine.tell(this.#pod, 'Warning', 'NotSupported', `Embedded mode does not heed ${fields.join(', ')}`)
   }
 
   /** Address, ports and volumes: tried until there are all; `undefined` when the pod is stopped before. */
@@ -267,8 +281,9 @@ export class PodRunner {
   #watchDeadline(): void {
     const seconds = this.#pod.spec?.activeDeadlineSeconds
     if (seconds === undefined) return
-    const leftMs = Date.parse(this.#record.startTime) + seconds * 1000 - Date.now()
-    void delay(Math.max(0, leftMs), this.#stop.signal).then(() => {
+    const deadline = new Deadline(Math.max(0, Date.parse(this.#record.startTime) + seconds * 1000 - Date.now()))
+    void deadline.orUntil(Promise.race([this.done, aborted(this.#stop.signal)])).then(() => {
+      deadline.clear()
       if (this.#stop.signal.aborted || this.#isOver) return
       this.#failure = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' }
       this.#machine.tell(this.#pod, 'Normal', 'DeadlineExceeded', this.#failure.message)
@@ -353,4 +368,8 @@ export class PodRunner {
   #graceMs(): number {
     return (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
 }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { delay } from '../../kernel/backoff.ts'
 import type { Running } from '../../kernel/lifecycle.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { LogQuery } from './log-reader.ts'
@@ -19,6 +20,8 @@ export class ServerError extends Error {
     this.status = status
   }
 }
+
+const DRAIN_MS = 500
 
 export interface ServerOptions {
   /** 0 takes any free one. */
@@ -75,9 +78,13 @@ export async function startServer(options: ServerOptions): Promise<Running & { p
   return {
     port: (server.address() as AddressInfo).port,
     stop: async () => {
+      const closed = new Promise<void>(resolve => server.close(() => resolve()))
+      server.closeIdleConnections()
+      // Who follows the log of a container that has just ended is on its last lines.
+      await Promise.race([closed, delay(DRAIN_MS)])
       stopping.abort()
-      server.close()
       server.closeAllConnections()
+      await closed
     },
   }
 }

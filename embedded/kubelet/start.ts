@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { systemClock } from '../controllers/clock.ts'
 import { EventRecorder } from '../controllers/event-recorder.ts'
 import type { ImageStore } from '../images/store.ts'
 import { openContainerLog } from './container-logs.ts'
+import { idPrefixOf } from './container-text.ts'
 import { ImageKeeper } from './image-keeper.ts'
 import type { LogLimits } from './log-file.ts'
 import { LogFiles } from './log-files.ts'
@@ -46,8 +47,6 @@ export interface KubeletOptions extends PodNetworkOptions {
 
 /** Processes of this machine are all reached at one address. */
 const HOST_IP = '127.0.0.1'
-/** Of the digits of a container id: enough to tell the kubelets of one machine apart. */
-const ID_PREFIX_DIGITS = 16
 
 /**
  * Starts the node agent: it registers the node and runs every pod that is bound to it as local processes.
@@ -72,9 +71,24 @@ export async function startKubelet(options: KubeletOptions): Promise<Running & {
     hostIp: HOST_IP,
     allocatable: { cpu: cpus().length, memory: totalmem() },
     environment: { PATH: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', LANG: env['LANG'] ?? 'C.UTF-8' },
-    idPrefix: createHash('sha256').update(home).digest('hex').slice(0, ID_PREFIX_DIGITS),
+    idPrefix: idPrefixOf(home),
     tell: (pod, type, reason, message) => events.record(RESOURCES.pods, pod, { type, reason, message, component: 'kubelet' }),
   }
+  // Stops after the pods, so that those who follow a log hear its end.
+  const server = stack.add(
+    'server',
+    await startServer({
+      port: options.port ?? 0,
+      token: readToken(options.tokenFile ?? join(home, 'token')),
+      log,
+      openLog: ({ namespace, name, container }, query, signal) => {
+        const runner = pods.find(namespace, name)
+        const pod = runner?.pod ?? informer.get(`${namespace}/${name}`)
+        return openContainerLog(pod, runner, container, machine.logs, query, signal)
+      },
+    }),
+  )
+
   const pods = new Pods(machine)
   stack.add('pods', {
     stop: async () => {
@@ -96,18 +110,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Running & {
 
   const namespaces = stack.add('namespace informer', startInformer(api, RESOURCES.namespaces, { log }))
   stack.add('images', new ImageKeeper({ images, inUse: () => pods.images, namespaces, intervalMs: timing.imageCollectMs, log }))
-
-  const server = await startServer({
-    port: options.port ?? 0,
-    token: readToken(options.tokenFile ?? join(home, 'token')),
-    log,
-    openLog: ({ namespace, name, container }, query, signal) => {
-      const runner = pods.find(namespace, name)
-      const pod = runner?.pod ?? informer.get(`${namespace}/${name}`)
-      return openContainerLog(pod, runner, container, machine.logs, query, signal)
-    },
-  })
-  stack.add('server', server)
 
   const node = new NodeRegistration({
     ...{ api, log, name: nodeName, hostIp: HOST_IP, port: server.port, heartbeatMs: timing.heartbeatMs },

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,7 +10,10 @@ import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { startApiServer } from '../api-server/server.ts'
 import { type ImageConfig, type ImageStore, openImageStore } from '../images/store.ts'
+import { CONTAINER_ID_VARIABLE } from './container-process.ts'
+import { idPrefixOf } from './container-text.ts'
 import type { Timing } from './machine.ts'
+import { findByEnvironment, sendSignal } from './process-table.ts'
 import { type KubeletOptions, startKubelet } from './start.ts'
 
 export const NODE_NAME = 'test-node'
@@ -77,7 +81,10 @@ export class TestNode {
     return join(this.kubeletHome, 'token')
   }
 
+  /** Also ends what a failed test left running. */
   async stop(): Promise<void> {
+    const prefix = idPrefixOf(realpathSync(this.kubeletHome))
+    for (const pid of findByEnvironment(CONTAINER_ID_VARIABLE, prefix).keys()) sendSignal(pid, 'SIGKILL')
     for (const stop of this.#stops) await stop()
   }
 
