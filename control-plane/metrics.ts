@@ -1,7 +1,9 @@
 import type { Metrics } from '../kernel/metrics.ts'
 
-/** Declares what the control plane counts. */
-export function controlPlaneMetrics(metrics: Metrics) {
+/** Declares what the control plane counts. @param counts asked at each scrape */
+export function controlPlaneMetrics(metrics: Metrics, counts: { readonly apps: () => number; readonly users: () => number }) {
+  metrics.gauge({ name: 'controller_apps', help: 'Apps that exist', collect: counts.apps })
+  metrics.gauge({ name: 'controller_users', help: 'Users who have an account', collect: counts.users })
   return {
     requests: metrics.histogram({
       name: 'controller_request_duration_seconds',

@@ -12,9 +12,11 @@ const ATTEMPTS_MAX = 5
 export class PlatformLog {
   readonly #http: HttpClient
   readonly #log: Log
-  readonly #waiting: PlatformLine[] = []
+  #waiting: PlatformLine[] = []
   readonly #stopping = new AbortController()
   #sending: Promise<void> | undefined
+  /** What is being sent right now. */
+  #batch: { readonly app: string; readonly sent: Promise<void> } | undefined
 
   /** @param http a client whose base is the logger */
   constructor(http: HttpClient, log: Log) {
@@ -31,6 +33,9 @@ export class PlatformLog {
 
   /** Drops all lines of an app, so that a later app of its name does not inherit them. */
   async forget(app: string): Promise<void> {
+    // What is still on its way would otherwise arrive after everything before it has been dropped.
+    this.#waiting = this.#waiting.filter(line => line.app !== app)
+    if (this.#batch?.app === app) await this.#batch.sent
     try {
       await this.#http.json('DELETE', `/logs/${app}`, undefined, { answerTimeoutMs: 10_000 })
     } catch (error) {
@@ -52,7 +57,9 @@ export class PlatformLog {
       const { app } = this.#waiting[0]!
       const length = this.#waiting.slice(0, BATCH_MAX).findIndex(line => line.app !== app)
       const batch = this.#waiting.splice(0, length < 0 ? Math.min(BATCH_MAX, this.#waiting.length) : length)
-      await this.#send(app, batch)
+      this.#batch = { app, sent: this.#send(app, batch) }
+      await this.#batch.sent
+      this.#batch = undefined
     }
     this.#sending = undefined
   }

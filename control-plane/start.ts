@@ -67,11 +67,14 @@ const SILENCE_MAX_MS = 120_000
 export async function startControlPlane({ api, config, log, metrics: registry }: ControlPlaneOptions): Promise<RunningControlPlane> {
   const stack = new Stack(log)
   try {
-    const metrics = controlPlaneMetrics(registry ?? createMetrics('control-plane'))
     const logger = httpClient({ baseUrl: config.loggerUrl, connectTimeoutMs: 2_000 })
     stack.add('logger client', { stop: () => logger.close() })
     const platformLog = stack.add('platform log', new PlatformLog(logger, log))
     const records = stack.add('records', await openRecords(api, { ...config, log }))
+    const metrics = controlPlaneMetrics(registry ?? createMetrics('control-plane'), {
+      apps: () => records.apps.count,
+      users: () => records.users.count,
+    })
     // Until every app has been looked at there is nothing to repair one by one.
     let onLost = (_: string) => {}
     const workloads = stack.add('workloads', new Workloads(api, log, id => onLost(id)))

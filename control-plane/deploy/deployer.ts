@@ -36,6 +36,8 @@ export interface DeployerOptions {
   readonly awaitRoute?: (app: string, signal: AbortSignal) => Promise<void>
 }
 
+// A release is kept whole, config and all, in a Secret and in memory; who deploys each hour looks back over a month.
+const RELEASES_MAX = 1000
 const SUPERSEDED = 'Superseded by a rollback'
 const STOPPING = 'The platform is stopping: the change goes on when it has started again'
 
@@ -57,7 +59,7 @@ export class Deployer {
    * @throws {Refusal} 409 or 400 while another rollout runs, 400 with the reason when it fails (then the release before runs again)
    */
   async release(app: string, kind: ReleaseKind, make: (app: App) => Release | Promise<Release>): Promise<Release> {
-    const { records, locks, platformLog, onRelease } = this.#options
+    const { records, locks, platformLog, log, onRelease } = this.#options
     if (this.#deploying.has(app)) {
       // A rollback is how one gets out of a rollout that hangs; anything else would only pile up behind it.
       if (kind !== 'rollback') throw this.#busy(app, kind)
@@ -73,6 +75,9 @@ export class Deployer {
         platformLog.say(app, release.summary)
         onRelease?.(release)
         if (release.build) await this.#rollOut(this.#mustHave(app), release, kind, signal)
+        await records.releases.prune(app, RELEASES_MAX, this.#mustHave(app).deployed).catch((error: unknown) => {
+          log.warn('old releases not removed', { app, error })
+        })
         return release
       })
     } finally {

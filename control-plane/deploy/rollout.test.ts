@@ -65,7 +65,12 @@ suite('findPodFault()', () => {
   })
 })
 
-test('findFault() reports pods that cannot be made', () => {
-  const conditions = [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'exceeded quota' }]
-  assert.equal(findFault({ status: { conditions } }, [])?.message, 'FailedCreate: exceeded quota')
+test('findFault() reports pods that cannot be made, once that has lasted', () => {
+  const fault = (agoMs: number) => {
+    const lastTransitionTime = new Date(Date.now() - agoMs).toISOString() as never
+    const conditions = [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'exceeded quota', lastTransitionTime }]
+    return findFault({ status: { conditions } }, [])?.message
+  }
+  assert.equal(fault(10_000), 'FailedCreate: exceeded quota')
+  assert.equal(fault(500), undefined)
 })

@@ -23,7 +23,9 @@ const HOPELESS: readonly string[] = [
 
 // Nodes come and go: only a pod that has found none for so long is taken at its word.
 const UNSCHEDULABLE_GRACE_MS = 15_000
-const RECHECK_MS = 5_000
+// In a namespace that was made a moment ago pods are refused until it has its service account.
+const CREATE_GRACE_MS = 3_000
+const RECHECK_MS = 2_000
 
 /**
  * Waits until a Deployment runs what was written, and nothing else.
@@ -90,7 +92,7 @@ function countReady(pods: readonly Pod[]): number {
 export function findFault(deployment: Deployment, pods: readonly Pod[]): RolloutError | undefined {
   for (const condition of deployment.status?.conditions ?? []) {
     // A quota, an admission rule: the pods cannot even be made.
-    if (condition.type === 'ReplicaFailure' && condition.status === 'True')
+    if (condition.type === 'ReplicaFailure' && condition.status === 'True' && ageMs(condition.lastTransitionTime) > CREATE_GRACE_MS)
       return new RolloutError(`${condition.reason ?? 'FailedCreate'}: ${condition.message ?? ''}`)
   }
   for (const pod of pods) {
@@ -105,8 +107,7 @@ export function findFault(deployment: Deployment, pods: readonly Pod[]): Rollout
 export function findPodFault(pod: Pod): RolloutError | undefined {
   const { name = '', labels = {} } = pod.metadata ?? {}
   const scheduled = pod.status?.conditions?.find(condition => condition.type === 'PodScheduled')
-  const unscheduledMs = Date.now() - Date.parse(String(scheduled?.lastTransitionTime ?? ''))
-  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable' && unscheduledMs > UNSCHEDULABLE_GRACE_MS)
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable' && ageMs(scheduled.lastTransitionTime) > UNSCHEDULABLE_GRACE_MS)
     return new RolloutError(`${name} (${labels['type']}): FailedScheduling: ${scheduled.message ?? ''}`, name)
   for (const { state, lastState, image } of pod.status?.containerStatuses ?? []) {
     const waiting = state?.waiting
@@ -116,6 +117,11 @@ export function findPodFault(pod: Pod): RolloutError | undefined {
     return new RolloutError(`${name} (${labels['type']}): ${explain(waiting.reason, waiting.message ?? '', image)}${code}`, name)
   }
   return undefined
+}
+
+/** Kubernetes sends times as text, whatever the types say. */
+function ageMs(time: unknown): number {
+  return Date.now() - Date.parse(String(time ?? ''))
 }
 
 /** The words that clients look for in what a registry said. */

@@ -24,6 +24,10 @@ export class Apps {
     return this.#table.get(id, id)
   }
 
+  get count(): number {
+    return this.#table.size
+  }
+
   /** All apps, by id, those that are being destroyed among them. */
   list(): App[] {
     return this.#table.list().sort((a, b) => (a.id < b.id ? -1 : 1))

@@ -55,6 +55,10 @@ export class RecordTable<T extends KubernetesObject, R extends object> {
     return this.#records.get(`${namespace}/${name}`)
   }
 
+  get size(): number {
+    return this.#records.size
+  }
+
   list(): R[] {
     return [...this.#records.values()]
   }

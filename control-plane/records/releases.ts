@@ -82,6 +82,11 @@ export class Releases {
     }
   }
 
+  /** Removes all but the newest releases of an app, and the one that runs. */
+  async prune(app: string, countMax: number, deployed: number): Promise<void> {
+    for (const { version } of this.list(app).slice(countMax)) if (version !== deployed) await this.#table.remove(app, nameOf(app, version))
+  }
+
   /** Marks a release as failed and says why. */
   fail(app: string, version: number, summary: string, exception: string): Promise<Release> {
     const outcome: Outcome = { failed: true, summary, exception, updated: now() }

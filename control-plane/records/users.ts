@@ -36,6 +36,10 @@ export class Users {
     return user?.tokens.some(token => token.hash === hash) ? user : undefined
   }
 
+  get count(): number {
+    return this.#table.size
+  }
+
   /** All users, by name. */
   list(): User[] {
     return this.#table.list().sort((a, b) => (a.username < b.username ? -1 : 1))
