@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { suite, test } from 'node:test'
-import { ok, startApp, startBed, startHttpApp, type TestApp, until } from '../serve/testbed.ts'
+import { ok, startApp, startBed, startHttpApp, type TestApp, tableOf, until } from '../serve/testbed.ts'
 import { endpoint } from '../table/route.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n'
@@ -160,6 +160,16 @@ suite('An app that fails', () => {
       )
     }
   })
+  test('closes a kept connection and then refuses: the request goes on to another endpoint', async () => {
+    const dying = await startHttpApp(() => ok('old'))
+    await using living = await startHttpApp(() => ok('new'))
+    await using bed = await startBed({ apps: { 'shop.test': dying } })
+    assert.match(await bed.exchange(LAST), /old$/)
+    bed.table = tableOf({ apps: { 'shop.test': [dying.endpoint, living.endpoint] } })
+    // Its connection ends together with its port, unseen until the next request is on its way.
+    await dying[Symbol.asyncDispose]()
+    for (let round = 0; round < 20; round++) assert.match(await bed.exchange(LAST), /new$/)
+  })
   test('refuses on one endpoint: a streamed body goes whole to another', async () => {
     await using app = await startHttpApp(request => ok(String(request.body.length)))
     const dead = await closedEndpoint()
@@ -248,6 +258,19 @@ suite('An app that fails', () => {
       client.send('POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\n\r\nhi')
       await client.until(text => text.split('fine').length === round + 1)
       await until(() => app.open.size === 0)
+    }
+    assert.doesNotMatch(client.text, /HTTP\/1\.1 5/)
+  })
+})
+
+suite('A POST on a kept connection', () => {
+  test('is not lost to an end that came right behind the last answer', async () => {
+    await using app = await startApp(socket => socket.on('data', () => socket.end(ok('fine'))))
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const client = bed.send('')
+    for (let round = 1; round <= 200; round++) {
+      client.send('POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\n\r\nhi')
+      await client.until(text => text.split('HTTP/1.1 ').length === round + 1 && /(?:fine|R33\)\n)$/.test(text))
     }
     assert.doesNotMatch(client.text, /HTTP\/1\.1 5/)
   })

@@ -116,6 +116,11 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     this.#wheel.arm(this, times.idleTimeoutMs)
   }
 
+  /** True while it is open and serves nobody. */
+  get idle(): boolean {
+    return this.#state === IDLE
+  }
+
   /** The request was written to its end. */
   requestSent(): void {
     this.#requestSent = true

@@ -10,7 +10,7 @@ import { answerLines, requestText } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
 
-const ATTEMPTS_MAX = 2
+const ATTEMPTS_MAX = 3
 // A request that cannot be sent twice takes only a connection that was used a moment ago: the longer it was idle, the likelier its app is
 // closing it right now.
 const FRESH_MS = 1000
@@ -22,8 +22,8 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 /**
  * Brings a request to one of its app's endpoints and the answer back, unbuffered, each side at the pace of the other.
  *
- * One second attempt is made, on another endpoint or a new connection, when nothing of an answer has come and either nothing was sent or the
- * request means the same twice (RFC 9110 §9.2.2) and is still here whole. A POST that was sent is never sent again.
+ * While nothing of an answer has come, another endpoint or a new connection is tried: again when nothing was sent, and once when what was
+ * sent means the same twice (RFC 9110 §9.2.2) and is still here whole. A POST that was sent is never sent again.
  */
 export class Forward implements RequestSink, UpstreamListener {
   readonly #exchange: Exchange
@@ -36,6 +36,7 @@ export class Forward implements RequestSink, UpstreamListener {
   #upstream: UpstreamConnection | undefined
   #home: EndpointState | undefined
   #sent = false
+  #repeated = false
   #bodyBytes = 0
   #continued = false
   #answered = false
@@ -70,13 +71,31 @@ export class Forward implements RequestSink, UpstreamListener {
     const home = pool.state(endpoint)
     home.active++
     this.#home = home
-    const repeatable = IDEMPOTENT.has(exchange.head.method) && !this.#streams
-    const kept = exchange.attempts > 1 ? undefined : pool.take(home, repeatable ? Number.POSITIVE_INFINITY : FRESH_MS)
+    const kept = exchange.attempts > 1 ? undefined : pool.take(home, this.#repeatable ? Number.POSITIVE_INFINITY : FRESH_MS)
     if (kept === undefined) this.#upstream = UpstreamConnection.open(endpoint, home, pool, this, this.#route.policy)
     else {
       this.#upstream = kept
-      this.connected()
+      if (this.#repeatable) this.connected()
+      else this.#probe(kept, endpoint, home)
     }
+  }
+
+  /**
+   * Sends what cannot be sent twice only after the loop has looked at the connection once more: an end that has arrived and was not read
+   * yet closes it now, rather than swallow the request. The first turn ends the reads under way, the second follows a look of its own.
+   */
+  #probe(kept: UpstreamConnection, endpoint: Endpoint, home: EndpointState): void {
+    setImmediate(() =>
+      setImmediate(() => {
+        if (this.#over || this.#upstream !== kept) return
+        try {
+          if (kept.idle) this.connected()
+          else this.#upstream = UpstreamConnection.open(endpoint, home, this.#phases.pool, this, this.#route.policy)
+        } catch (error) {
+          this.crashed(error)
+        }
+      }),
+    )
   }
 
   connected(): void {
@@ -204,7 +223,7 @@ export class Forward implements RequestSink, UpstreamListener {
     if (this.#home !== undefined && code !== 'R34' && code !== 'R35' && code !== 'R37' && !reused) this.#phases.pool.failed(this.#home)
     if (this.#mayRepeat(code, reused)) {
       this.#leave()
-      this.#attempt(code === 'R33' && reused ? undefined : exchange.endpoint)
+      this.#attempt(exchange.endpoint)
       return
     }
     this.#fail(code)
@@ -216,11 +235,17 @@ export class Forward implements RequestSink, UpstreamListener {
   }
 
   #mayRepeat(code: ErrorCode, reused: boolean): boolean {
-    const { attempts, head } = this.#exchange
-    if (this.#over || this.#answered || attempts >= ATTEMPTS_MAX) return false
+    if (this.#over || this.#answered || this.#exchange.attempts >= ATTEMPTS_MAX) return false
     const others = this.#route.endpoints.length > 1
     if (code === 'R30' || code === 'R31') return others
-    return code === 'R33' && !this.#streams && IDEMPOTENT.has(head.method) && (reused || others)
+    if (code !== 'R33' || !this.#repeatable || this.#repeated || !(reused || others)) return false
+    this.#repeated = true
+    return true
+  }
+
+  /** Whether the request may be sent twice. */
+  get #repeatable(): boolean {
+    return !this.#streams && IDEMPOTENT.has(this.#exchange.head.method)
   }
 
   /** Ends the exchange with an error: as a page while nothing of an answer has gone out, else by cutting it. */
