@@ -1,3 +1,4 @@
+import { Backoff, delay } from '../kernel/backoff.ts'
 import { isStatus, type KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { startInformer } from '../kernel/kubernetes/informer.ts'
 import { RESOURCES } from '../kernel/kubernetes/objects.ts'
@@ -32,12 +33,14 @@ export interface RecordsOptions {
   readonly namespace: string
   readonly platformDomain: string
   readonly log: Log
+  /** Ends the wait for Kubernetes. */
+  readonly signal?: AbortSignal
 }
 
 /** Opens the records and waits until all of them have been read once. Only this file and its folder know their layout. */
 export async function openRecords(api: KubernetesApi, options: RecordsOptions): Promise<Records> {
   const { namespace, log } = options
-  await ensureNamespace(api, namespace)
+  await ensureNamespace(api, options)
   const selection = { labelSelector: RECORD_LABEL }
   const secrets = startInformer(api, RESOURCES.secrets, { log, selection })
   const configMaps = startInformer(api, RESOURCES.configMaps, { log, selection })
@@ -65,11 +68,19 @@ function indexTokens(byToken: Map<string, string>) {
   }
 }
 
-async function ensureNamespace(api: KubernetesApi, name: string): Promise<void> {
-  try {
-    await api.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
-  } catch (error) {
-    // It stands already, or this account may not create namespaces and the installation has made it.
-    if (!isStatus(error, 409, 403)) throw error
+/** Kubernetes may come up after us, and there is nothing to do without it: so it is waited for. */
+async function ensureNamespace(api: KubernetesApi, { namespace, log, signal }: RecordsOptions): Promise<void> {
+  const backoff = new Backoff({ minMs: 100, maxMs: 5_000 })
+  for (;;) {
+    try {
+      await api.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+      return
+    } catch (error) {
+      // It stands already, or this account may not create namespaces and the installation has made it.
+      if (isStatus(error, 409, 403)) return
+      if (isStatus(error, 400, 401, 404, 422) || signal?.aborted) throw error
+      log.warn('Kubernetes not reached', { error: (error as Error).message })
+      await delay(backoff.next(), signal)
+    }
   }
 }

@@ -27,6 +27,7 @@ import { completeApp, createApp } from './deploy/create-app.ts'
 import { DeployHooks } from './deploy/deploy-hooks.ts'
 import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
+import { forgetApp } from './deploy/forget-app.ts'
 import { lastLines } from './deploy/last-lines.ts'
 import { Processes } from './deploy/processes.ts'
 import { restartProcesses } from './deploy/restart.ts'
@@ -46,6 +47,8 @@ export interface ControlPlaneOptions {
   readonly log: Log
   /** Where to count; a registry of its own by default. */
   readonly metrics?: Metrics
+  /** Ends the wait for Kubernetes. */
+  readonly signal?: AbortSignal
 }
 
 export interface RunningControlPlane extends Running {
@@ -64,13 +67,14 @@ const SILENCE_MAX_MS = 120_000
  * Starts the control plane: its records, its view of what runs, and its API. Returns when requests are answered; every app is then
  * reconciled in the background, so that whatever an earlier process left half done is finished.
  */
-export async function startControlPlane({ api, config, log, metrics: registry }: ControlPlaneOptions): Promise<RunningControlPlane> {
+export async function startControlPlane(options: ControlPlaneOptions): Promise<RunningControlPlane> {
+  const { api, config, log, metrics: registry, signal } = options
   const stack = new Stack(log)
   try {
     const logger = httpClient({ baseUrl: config.loggerUrl, connectTimeoutMs: 2_000 })
     stack.add('logger client', { stop: () => logger.close() })
     const platformLog = stack.add('platform log', new PlatformLog(logger, log))
-    const records = stack.add('records', await openRecords(api, { ...config, log }))
+    const records = stack.add('records', await openRecords(api, { ...config, log, ...(signal ? { signal } : {}) }))
     const metrics = controlPlaneMetrics(registry ?? createMetrics('control-plane'), {
       apps: () => records.apps.count,
       users: () => records.users.count,
@@ -155,7 +159,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
         log,
         async reconcile(id) {
           const app = records.apps.get(id)
-          if (!app) return
+          if (!app) return forgetApp(id, { records, platformLog })
           if (app.deleting) return destroy(id)
           if (records.releases.list(id).length === 0) await completeApp(app, { records, cluster, syncRouting })
           await deployer.reconcile(id)
@@ -170,6 +174,7 @@ export async function startControlPlane({ api, config, log, metrics: registry }:
     stack.add('rollouts', locks)
     stack.add('commands', { stop: () => stopping.abort() })
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
+    for (const { app } of records.domains.all()) if (!records.apps.get(app)) reconciler.enqueue(app)
     // In a moment, since whoever removes one object of an app often goes on to the next.
     onLost = id => reconciler.enqueueAfter(id, LOSS_DELAY_MS)
 

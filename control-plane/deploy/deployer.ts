@@ -149,6 +149,8 @@ export class Deployer {
     const beganAt = performance.now()
     const ended = (outcome: 'succeeded' | 'failed') => onRollout?.(outcome, (performance.now() - beganAt) / 1000)
     try {
+      // Until now the Service has taken every pod of the app; from the first on only those that take its traffic.
+      if (!previous?.build) await routing.sync(app.id, routed)
       await processes.rollOut(next, release, signal)
       await routing.sync(app.id, routed)
       await records.apps.update(app.id, () => ({ formation, deployed: release.version }))
@@ -201,8 +203,8 @@ export class Deployer {
     } catch (cause) {
       log.error('previous release not put back', { app: app.id, version: previous?.version, error: cause })
     }
-    // What Kubernetes finds invalid is what the user asked for: a request above its limit, a pull policy that is none.
-    if (error instanceof RolloutError || isStatus(error, 400, 422)) return refused(reason)
+    // What Kubernetes finds invalid is what the user asked for: a request above its limit, more variables than an object holds.
+    if (error instanceof RolloutError || isStatus(error, 400, 413, 422)) return refused(reason)
     log.error('rollout failed', { app: app.id, version: release.version, error })
     return unavailable(reason, error)
   }

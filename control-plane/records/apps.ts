@@ -24,6 +24,11 @@ export class Apps {
     return this.#table.get(id, id)
   }
 
+  /** Asks the API server itself, for whom a stale copy would not do. */
+  read(id: string): Promise<App | undefined> {
+    return this.#table.read(id, id)
+  }
+
   get count(): number {
     return this.#table.size
   }

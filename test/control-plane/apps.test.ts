@@ -108,6 +108,19 @@ suite('control plane: apps and who may use them', { timeout: 120_000 }, () => {
     assert.equal((await create(owner, 'doomed')).status, 201)
   })
 
+  test('frees the domains of an app whose namespace somebody else deleted', async () => {
+    await create(owner, 'lost')
+    await bed.call('POST', '/v2/apps/lost/domains/', { token: owner, body: { domain: 'lost.example.com' } })
+    await bed.api.delete(RESOURCES.namespaces, '', 'lost')
+    await create(other, 'finder')
+    await bed.until(
+      async () =>
+        (await bed.call('POST', '/v2/apps/finder/domains/', { token: other, body: { domain: 'lost.example.com' } })).status === 201,
+    )
+    assert.equal((await bed.call('GET', '/v2/apps/lost/', { token: owner })).status, 404)
+    await bed.until(async () => (await create(other, 'lost')).status === 201)
+  })
+
   test('survives two who destroy an app at once, and a deploy between them', async () => {
     await create(owner, 'twice')
     const answers = await Promise.all([
