@@ -86,7 +86,8 @@ export async function listenTls(
 ): Promise<Listener & { readonly tls: TlsServer }> {
   // Connections in their handshake, by their own two ends: TLS wraps the socket and hides it.
   const arrivals = new Map<string, { peer: Peer; arrived: () => void }>()
-  const secured = createTlsServer({ handshakeTimeout: 10_000, ALPNProtocols: ['http/1.1'], ...tls })
+  // What is spoken is this folder's business; an HTTP/1.0 client that offers its own name would else be turned away.
+  const secured = createTlsServer({ handshakeTimeout: 10_000, ...tls, ALPNProtocols: ['http/1.1', 'http/1.0'] })
   secured.on('secureConnection', socket => {
     const arrival = arrivals.get(ends(socket))
     if (arrival === undefined) {

@@ -96,6 +96,23 @@ suite('Server.listenHttps()', () => {
     await client.ended
     assert.match(client.text, /late$/)
   })
+  for (const [offered, chosen] of [
+    [['http/1.1'], 'http/1.1'],
+    [['http/1.0'], 'http/1.0'],
+    [['h2', 'http/1.1'], 'http/1.1'],
+    [['spdy/1'], undefined],
+  ] as const) {
+    test(`answers an offer of ${offered.join(', ')} with ${chosen ?? 'an alert'}`, async () => {
+      await using bed = await startBed({ tls: TLS })
+      const socket = tlsConnect({ port: bed.httpsPort, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: [...offered] })
+      const outcome = await new Promise(resolve => {
+        socket.on('secureConnect', () => resolve(socket.alpnProtocol))
+        socket.on('error', () => resolve(undefined))
+      })
+      socket.destroy()
+      assert.equal(outcome, chosen)
+    })
+  }
   test('counts handshakes among its connections', async () => {
     await using bed = await startBed({ tls: TLS, limits: { connectionsMax: 3 } })
     const silent = Array.from({ length: 3 }, () => new RawClient(connect(bed.httpsPort, '127.0.0.1')))
