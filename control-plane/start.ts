@@ -59,7 +59,7 @@ export interface RunningControlPlane extends Running {
 }
 
 const LOG_RECHECK_MS = 60_000
-const LOSS_DELAY_MS = 500
+const REPAIR_DELAY_MS = 500
 // While Kubernetes has not been heard of for longer, what is shown may be stale and no change would be made.
 const SILENCE_MAX_MS = 120_000
 
@@ -80,8 +80,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
       users: () => records.users.count,
     })
     // Until every app has been looked at there is nothing to repair one by one.
-    let onLost = (_: string) => {}
-    const workloads = stack.add('workloads', new Workloads(api, log, id => onLost(id)))
+    let repair = (_: string) => {}
+    const workloads = stack.add('workloads', new Workloads(api, log, id => repair(id)))
     await workloads.synced
 
     const outside = httpClient({ connectTimeoutMs: 5_000 })
@@ -102,6 +102,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
       platformLog,
       log,
       lastLines: (app, pod) => lastLines(api, app, pod),
+      onUnfinished: id => repair(id),
       onRelease: release => hooks.announce(release),
       onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
       ...(probe ? { awaitRoute: probe.awaitRoute.bind(probe) } : {}),
@@ -176,7 +177,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
     for (const { app } of records.domains.all()) if (!records.apps.get(app)) reconciler.enqueue(app)
     // In a moment, since whoever removes one object of an app often goes on to the next.
-    onLost = id => reconciler.enqueueAfter(id, LOSS_DELAY_MS)
+    repair = id => reconciler.enqueueAfter(id, REPAIR_DELAY_MS)
 
     const port = Number(new URL(address).port)
     return { port, ports: { http: port }, ready, stop: () => stack.stop() }

@@ -32,6 +32,8 @@ export interface DeployerOptions {
   readonly onRelease?: (release: Release) => void
   /** Told how each rollout ended. */
   readonly onRollout?: (outcome: 'succeeded' | 'failed', seconds: number) => void
+  /** Told of an app that was left half changed because Kubernetes failed: {@link Deployer.reconcile} finishes it once that works. */
+  readonly onUnfinished?: (app: string) => void
   /** Waits until the router has learnt of an app that answers for the first time. */
   readonly awaitRoute?: (app: string, signal: AbortSignal) => Promise<void>
 }
@@ -91,7 +93,7 @@ export class Deployer {
    * @throws {Refusal} 503 when they do not come up; the numbers are then as they were
    */
   async scale(id: string, wish: Formation): Promise<void> {
-    const { records, cluster, processes, routing, locks } = this.#options
+    const { records, cluster, processes, routing, locks, onUnfinished } = this.#options
     await locks.run(id, async signal => {
       // Read only now: the release that was current when the request came may have failed meanwhile.
       const release = records.releases.current(id)
@@ -106,6 +108,7 @@ export class Deployer {
         await routing.sync(id, routed)
       } catch (error) {
         if (signal.reason === 'stopping') throw unavailable(STOPPING, error)
+        onUnfinished?.(id)
         await records.apps.update(id, ({ formation }) => ({ formation: { ...formation, ...restore(before, wish) } }))
         for (const type of types) await cluster.scaleDeployment(id, deploymentName(id, type), before[type] ?? 0).catch(() => {})
         throw unavailable(signal.aborted ? SUPERSEDED : await this.#explain(id, error), error)
@@ -141,7 +144,7 @@ export class Deployer {
 
   /** Rolls a release out, or puts the one before back. */
   async #rollOut(app: App, release: Release, kind: ReleaseKind, signal: AbortSignal): Promise<void> {
-    const { records, processes, routing, onRollout } = this.#options
+    const { records, processes, routing, onRollout, onUnfinished } = this.#options
     const previous = records.releases.get(app.id, app.deployed)
     const formation = formationFor(app.formation, previous?.build, release.build!)
     const routed = routableType(formation, release.build!)
@@ -159,7 +162,10 @@ export class Deployer {
       if (signal.reason === 'stopping') throw unavailable(STOPPING, error)
       ended('failed')
       const cause = signal.aborted ? new RolloutError(SUPERSEDED) : error
-      throw await this.#fail(app, release, previous, kind, cause, signal)
+      throw await this.#fail(app, release, previous, kind, cause, signal).catch((failure: unknown) => {
+        onUnfinished?.(app.id)
+        return failure
+      })
     }
     ended('succeeded')
     if (!previous?.build) await this.#awaitRoute(next, routed, signal)
@@ -192,7 +198,7 @@ export class Deployer {
     error: unknown,
     signal: AbortSignal,
   ): Promise<Refusal> {
-    const { records, platformLog, log } = this.#options
+    const { records, platformLog, log, onUnfinished } = this.#options
     const reason = await this.#explain(app.id, error)
     const user = kind === 'build' || kind === 'rollback' ? app.owner : release.owner
     const summary = summariseFailure(kind, user, release.build)
@@ -202,6 +208,7 @@ export class Deployer {
       await this.#putBack(this.#mustHave(app.id), previous, signal)
     } catch (cause) {
       log.error('previous release not put back', { app: app.id, version: previous?.version, error: cause })
+      onUnfinished?.(app.id)
     }
     // What Kubernetes finds invalid is what the user asked for: a request above its limit, more variables than an object holds.
     if (error instanceof RolloutError || isStatus(error, 400, 413, 422)) return refused(reason)

@@ -33,6 +33,8 @@ export interface Bed {
   readonly lines: PlatformLine[]
   /** Decides what becomes of each pod; all come up by default. */
   fate: (pod: Stored<Pod>) => Fate
+  /** What the control plane's call of Kubernetes comes to instead of an answer, if anything. */
+  fault: (method: string) => Error | undefined
   /** What a pod is said to have written. */
   logOf: (pod: string) => string
   call(
@@ -58,7 +60,7 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
   const { api, stop: stopKubernetes } = await startKubernetes()
   const lines: PlatformLine[] = []
   const logger = await startLogger(lines)
-  const bed = { fate: (_: Stored<Pod>): Fate => 'up', logOf: (_: string) => '' }
+  const bed = { fate: (_: Stored<Pod>): Fate => 'up', logOf: (_: string) => '', fault: (_: string): Error | undefined => undefined }
   const node = await startFakeNode(
     api,
     pod => bed.fate(pod),
@@ -73,7 +75,7 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
     ...env,
   })
   const log = process.env['DEBUG'] ? createLog({ role: 'test', level: 'debug' }) : silentLog
-  let controlPlane: RunningControlPlane = await startControlPlane({ api, config, log })
+  let controlPlane: RunningControlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log })
 
   async function call(method: string, path: string, options: Parameters<Bed['call']>[2] = {}): Promise<Answer> {
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
@@ -128,13 +130,26 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
     },
     async restart() {
       await controlPlane.stop()
-      controlPlane = await startControlPlane({ api, config, log })
+      controlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log })
     },
     async stop() {
       await controlPlane.stop()
       await node.stop()
       await stopKubernetes()
       await logger.stop()
+    },
+  })
+}
+
+/** The same port, save that calls may fail; watches go on, as an informer knows how to come by without. */
+function faulty(api: KubernetesApi, faultOf: (method: string) => Error | undefined): KubernetesApi {
+  return new Proxy(api, {
+    get(target, method: keyof KubernetesApi) {
+      return (...parameters: unknown[]) => {
+        const fault = method === 'watch' ? undefined : faultOf(method)
+        if (fault) return Promise.reject(fault)
+        return (target[method] as (...parameters: unknown[]) => unknown).apply(target, parameters)
+      }
     },
   })
 }

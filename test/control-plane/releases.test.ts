@@ -18,6 +18,7 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
   after(() => bed.stop())
   beforeEach(async () => {
     bed.fate = () => 'up'
+    bed.fault = () => undefined
     app = `app-${++count}`
     await bed.call('POST', '/v2/apps/', { token, body: { id: app } })
   })
@@ -87,6 +88,40 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
     await post('/config/', { values: { A: '1' } })
     assert.equal((await get('/releases/')).body.results[0].version, 4)
     assert.deepEqual(await pods(), ['web up v4'])
+  })
+
+  test('finishes by itself what Kubernetes cut short, without a restart', async () => {
+    await bed.push('admin', app)
+    bed.fate = pod => (pod.spec?.containers[0]?.image === 'bad:1' ? 'hold' : 'up')
+    await post('/config/', { values: { DEIS_DEPLOY_TIMEOUT: '1' } })
+    const cut = bed.push('admin', app, { image: 'bad:1' })
+    await seePod(bed, app, 'bad:1')
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    bed.fault = () => away
+    const { status, body } = await cut
+    assert.deepEqual([status, body], [503, { detail: 'Kubernetes is not reachable, try again in a moment' }])
+    bed.fault = () => undefined
+    await bed.until(async () => (await get('/releases/v4/')).body.failed === true)
+    await bed.until(async () => (await pods()).join() === 'web up v3')
+  })
+
+  test('answers 503 while Kubernetes is away, and makes no half of anything', async () => {
+    bed.fault = () => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    const answers = [
+      await post('/config/', { values: { A: '1' } }),
+      await post('/settings/', { maintenance: true }),
+      await bed.call('POST', '/v2/apps/', { token, body: { id: 'nowhere' } }),
+      await bed.call('DELETE', `/v2/apps/${app}/`, { token }),
+    ]
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [503, 503, 503, 503],
+    )
+    assert.equal((await get('/config/')).status, 200)
+    bed.fault = () => undefined
+    assert.equal((await get('/releases/')).body.count, 1)
+    assert.equal((await get('/settings/')).body.maintenance, false)
+    assert.equal((await bed.call('POST', '/v2/apps/', { token, body: { id: 'nowhere' } })).status, 201)
   })
 
   test('leaves nothing running after a first release that fails', async () => {
