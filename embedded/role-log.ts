@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, mkdirSync, renameSync, statSync, type WriteStream } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, openSync, renameSync, statSync, type WriteStream } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 
@@ -17,7 +17,7 @@ export class RoleLog {
     this.#bytesMax = bytesMax
     mkdirSync(dirname(path), { recursive: true })
     this.#bytes = existsSync(path) ? statSync(path).size : 0
-    this.#stream = createWriteStream(path, { flags: 'a', mode: 0o600 })
+    this.#stream = open(path)
   }
 
   /** Takes all that a stream gives; a slow disk slows the stream, not this process's memory. */
@@ -47,6 +47,11 @@ export class RoleLog {
       if (existsSync(from)) renameSync(from, `${this.path}.${number}`)
     }
     this.#bytes = 0
-    this.#stream = createWriteStream(this.path, { flags: 'a', mode: 0o600 })
+    this.#stream = open(this.path)
   }
+}
+
+/** Opened at once, so that a rename that follows finds the file. */
+function open(path: string): WriteStream {
+  return createWriteStream(path, { fd: openSync(path, 'a', 0o600) })
 }
