@@ -10,7 +10,7 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
   let app = ''
   let count = 0
   before(async () => {
-    bed = await startBed({ CONTROLLER_DEPLOY_TIMEOUT: '3s', CONTROLLER_RUN_TIMEOUT: '1s' })
+    bed = await startBed({ CONTROLLER_RUN_TIMEOUT: '1s' })
     token = await bed.register('admin')
   })
   after(() => bed.stop())
@@ -57,6 +57,7 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
   })
 
   test('scales the release that stands when the rollout before it has failed', async () => {
+    await post('/config/', { values: { DEIS_DEPLOY_TIMEOUT: '2' } })
     await bed.push('admin', app)
     bed.fate = pod => (pod.spec?.containers[0]?.image === 'bad:1' ? 'hold' : 'up')
     const failing = bed.push('admin', app, { image: 'bad:1' })
@@ -68,8 +69,8 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
     assert.deepEqual(
       pods.map(({ release, state }) => [release, state]),
       [
-        ['v2', 'up'],
-        ['v2', 'up'],
+        ['v3', 'up'],
+        ['v3', 'up'],
       ],
     )
   })
@@ -186,14 +187,15 @@ suite('control plane: processes', { timeout: 120_000 }, () => {
   })
 
   test('marks a release as failed at its next start when it still does not come up', async () => {
+    await post('/config/', { values: { DEIS_DEPLOY_TIMEOUT: '2' } })
     await bed.push('admin', app)
     bed.fate = pod => (pod.spec?.containers[0]?.image === 'bad:1' ? 'hold' : 'up')
     const cut = bed.push('admin', app, { image: 'bad:1' })
     await bed.until(async () => (await listAll(bed.api, RESOURCES.pods, { namespace: app })).items.length === 2)
     await bed.restart()
     await cut.catch(() => {})
-    await bed.until(async () => (await get('/releases/v3/')).body.failed === true)
-    await bed.until(async () => (await get('/pods/')).body.results[0]?.release === 'v2')
+    await bed.until(async () => (await get('/releases/v4/')).body.failed === true)
+    await bed.until(async () => (await get('/pods/')).body.results[0]?.release === 'v3')
   })
 
   test('repairs what somebody else removed', async () => {

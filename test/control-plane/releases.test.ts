@@ -12,7 +12,7 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
   let app = ''
   let count = 0
   before(async () => {
-    bed = await startBed({ CONTROLLER_DEPLOY_TIMEOUT: '5s' })
+    bed = await startBed()
     token = await bed.register('admin')
   })
   after(() => bed.stop())
@@ -92,8 +92,8 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
 
   test('finishes by itself what Kubernetes cut short, without a restart', async () => {
     await bed.push('admin', app)
+    await post('/config/', { values: { DEIS_DEPLOY_TIMEOUT: '2' } })
     bed.fate = pod => (pod.spec?.containers[0]?.image === 'bad:1' ? 'hold' : 'up')
-    await post('/config/', { values: { DEIS_DEPLOY_TIMEOUT: '1' } })
     const cut = bed.push('admin', app, { image: 'bad:1' })
     await seePod(bed, app, 'bad:1')
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
