@@ -79,6 +79,13 @@ export function applyCases(api: Api): void {
       const { body } = await apply('one', config({ b: '1' }, { labels: { l: 'm' } }))
       assert.deepEqual([body.data, body.metadata.labels], [{ b: '1' }, { l: 'm' }])
     })
+    test('of nothing but the name lets all fields of its own go', async () => {
+      const { apply } = await ground()
+      await apply('one', config({ a: '1' }, { labels: { l: 'm' } }))
+      await apply('two', config({ b: '2' }))
+      const { status, body } = await apply('one', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } })
+      assert.deepEqual([status, body.data, body.metadata.labels], [200, { b: '2' }, undefined])
+    })
     test('leaves what an update wrote, and conflicts over it', async () => {
       const { path, apply } = await ground()
       await apply('one', config({ a: '1' }))

@@ -166,7 +166,7 @@ export function defaultCases(api: Api): void {
       const { metadata, spec } = await make('jobs', job('j', { template: template({ restartPolicy: 'OnFailure' }) }))
       assert.equal(spec.template.metadata.labels.app, 'a')
       assert.equal(spec.template.metadata.labels['job-name'], 'j')
-      assert.equal(metadata.labels.app, 'a')
+      assert.deepEqual(Object.keys(metadata.labels).sort(), Object.keys(spec.template.metadata.labels).sort())
     })
     test('of a Service', async () => {
       const { spec, status } = await make('services', service('s'))
@@ -182,6 +182,9 @@ export function defaultCases(api: Api): void {
         internalTrafficPolicy: 'Cluster',
       })
       assert.deepEqual(status, { loadBalancer: {} })
+    })
+    test('of a Service whose name begins with a digit: it may', async () => {
+      assert.equal((await make('services', service('1app'))).metadata.name, '1app')
     })
     test('of Services: each has a cluster IP of its own', async () => {
       const namespace = await api.namespace()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { holds, isFailure, isInvalid } from './answers.ts'
 import { type Api, at, type Json } from './api.ts'
-import { configMap, deployment, job, pod } from './samples.ts'
+import { configMap, deployment, job, pod, service } from './samples.ts'
 
 /** Deletes: at once, gracefully, held by finalizers, under conditions, and of namespaces. No controller is needed for any. */
 export function deleteCases(api: Api): void {
@@ -31,6 +31,19 @@ export function deleteCases(api: Api): void {
         ],
       )
       await isGone(path)
+    })
+    test('of some kinds answers with what it was', async () => {
+      const namespace = await api.namespace()
+      for (const [plural, object] of [
+        ['services', service('x')],
+        ['serviceaccounts', { metadata: { name: 'x' } }],
+        ['resourcequotas', { metadata: { name: 'x' } }],
+        ['pods', pod('x')],
+      ] as const) {
+        const created = await api.must('POST', at(plural, namespace), object)
+        const { kind, metadata } = await api.must('DELETE', at(plural, namespace, 'x'))
+        assert.deepEqual([kind, metadata.uid], [created.kind, created.metadata.uid])
+      }
     })
     test('of what is not there: 404', async () => {
       isFailure(await api.delete(at('deployments', await api.namespace(), 'd')), 404, 'NotFound', 'deployments.apps "d" not found')
@@ -189,6 +202,12 @@ export function deleteCases(api: Api): void {
         'AlreadyExists',
         'object is being deleted: configmaps "x" already exists',
       )
+    })
+    test('of a propagation policy are those of the last delete', async () => {
+      const { path } = await made('deployments', deployment('d', {}, { finalizers: ['a.test/b'] }))
+      await api.must('DELETE', path, { propagationPolicy: 'Foreground' })
+      const { metadata } = await api.must('DELETE', path, { propagationPolicy: 'Orphan' })
+      assert.deepEqual(metadata.finalizers.toSorted(), ['a.test/b', 'orphan'])
     })
     test('of a propagation policy: orphan, foregroundDeletion, or none', async () => {
       const marks = async (plural: string, object: Json, options?: Json) => {

@@ -217,6 +217,43 @@ const PODS: readonly Case[] = [
     ],
   ],
   [
+    'tolerations of no known form',
+    'pods',
+    pod('p', {
+      tolerations: [
+        { operator: 'X', key: 'a' },
+        { effect: 'Y', key: 'b' },
+      ],
+    }),
+    [
+      'spec.tolerations[0].operator: Unsupported value: "X": supported values: "Equal", "Exists"',
+      'spec.tolerations[1].effect: Unsupported value: "Y": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+    ],
+  ],
+  [
+    'keys of a Secret that lead out of the volume',
+    'pods',
+    pod('p', {
+      volumes: [
+        {
+          name: 's',
+          secret: {
+            secretName: 'x',
+            items: [
+              { key: '', path: '/abs' },
+              { key: 'a', path: '../x' },
+            ],
+          },
+        },
+      ],
+    }),
+    [
+      'spec.volumes[0].secret.items[0].key: Required value',
+      'spec.volumes[0].secret.items[0].path: Invalid value: "/abs": must be a relative path',
+      'spec.volumes[0].secret.items[1].path: Invalid value: "../x": must not contain \'..\'',
+    ],
+  ],
+  [
     'an unknown restart policy',
     'pods',
     pod('p', { restartPolicy: 'Sometimes' }),
@@ -388,6 +425,7 @@ const SERVICES: readonly Case[] = [
     service('a'.repeat(64)),
     [`metadata.name: Invalid value: "${'a'.repeat(64)}": must be no more than 63 characters`],
   ],
+  ['a dot in its name', 'services', service('a.b'), ['metadata.name: Invalid value: "a.b": must not contain dots']],
   ['no ports', 'services', service('s', { ports: [] }), ['spec.ports: Required value']],
   ['port 0', 'services', service('s', { ports: [{ port: 0, targetPort: 1 }] }), [`spec.ports[0].port: Invalid value: 0: ${PORT_RANGE}`]],
   [

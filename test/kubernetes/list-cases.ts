@@ -74,6 +74,9 @@ export function listCases(api: Api): void {
         'specifying resource version is not allowed when using continue',
       )
     })
+    test('with a timeout that is no number: 400', async () => {
+      isFailure(await api.get(path, { timeoutSeconds: 'x' }), 400, 'BadRequest', 'strconv.ParseInt: parsing "x": invalid syntax')
+    })
     test('with a limit that is no number: 400', async () => {
       isFailure(await api.get(path, { limit: 'x' }), 400, 'BadRequest', 'strconv.ParseInt: parsing "x": invalid syntax')
     })

@@ -21,7 +21,20 @@ const LABEL_SELECTORS: readonly (readonly [selector: string, taken: readonly str
   ['', ['a', 'b', 'c', 'd']],
 ]
 
-const BAD_LABEL_SELECTORS = ['app=web=', 'app in web', 'app in (', '!', 'app=bad value', 'app notin', ',', 'a b']
+const BAD_LABEL_SELECTORS = [
+  'app=web=',
+  'app in web',
+  'app in (',
+  '!',
+  'app=bad value',
+  'app notin',
+  ',',
+  'a b',
+  'a<x',
+  'a=b,',
+  '=b',
+  '!a=b',
+]
 
 /** Label and field selectors on lists. */
 export function selectCases(api: Api): void {

@@ -173,6 +173,20 @@ export function subresourceCases(api: Api): void {
     })
   })
 
+  test('eviction under a dry run, or of another uid, deletes nothing', async () => {
+    const { path } = await home('pods', pod('p'))
+    const evict = (deleteOptions: Json) =>
+      api.post(`${path}/eviction`, { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'p' }, deleteOptions })
+    assert.equal((await evict({ dryRun: ['All'] })).status, 201)
+    isFailure(
+      await evict({ preconditions: { uid: 'other' } }),
+      409,
+      'Conflict',
+      /^Operation cannot be fulfilled on Pod "p": the UID in the precondition \(other\) does not match/,
+    )
+    assert.equal((await api.get(path)).status, 200)
+  })
+
   test('eviction deletes a Pod', async () => {
     const { path } = await home('pods', pod('p'))
     const { status, body } = await api.post(`${path}/eviction`, { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'p' } })

@@ -56,6 +56,14 @@ export function updateCases(api: Api): void {
     test('of an object that is not there: 404', async () => {
       isFailure(await api.put(at('configmaps', await api.namespace(), 'x'), configMap('x')), 404, 'NotFound', 'configmaps "x" not found')
     })
+    test('without a name: 400', async () => {
+      const answer = await api.put(at('configmaps', await api.namespace(), 'x'), { metadata: {} })
+      isFailure(answer, 400, 'BadRequest', 'the name of the object (x based on URL) was undeterminable: name must be provided')
+    })
+    test('with the namespace of another path: 400', async () => {
+      const answer = await api.put(at('configmaps', await api.namespace(), 'x'), configMap('x', {}, { namespace: 'other' }))
+      isFailure(answer, 400, 'BadRequest', 'the namespace of the provided object does not match the namespace sent on the request')
+    })
     test('of a Lease that is not there makes it', async () => {
       const answer = await api.put(at('leases', await api.namespace(), 'x'), lease('x', { holderIdentity: 'me' }))
       assert.deepEqual([answer.status, answer.body.spec.holderIdentity], [201, 'me'])
@@ -147,6 +155,13 @@ export function updateCases(api: Api): void {
       const more = await api.patch('strategic', path, { spec: { containers: [{ name: 'd', image: 'i' }] } })
       isInvalid(more, 'pods', 'p', ['spec.containers: Forbidden: pod updates may not add or remove containers'])
     })
+    test('the time of a delete', async () => {
+      const { path } = await made('configmaps', configMap('x'))
+      const time = '2026-01-01T00:00:00Z'
+      isInvalid(await api.patch('merge', path, { metadata: { deletionTimestamp: time } }), 'configmaps', 'x', [
+        `metadata.deletionTimestamp: Invalid value: "${time}": field is immutable`,
+      ])
+    })
     test('but not the image of a Pod', async () => {
       const { path } = await made('pods', pod('p'))
       const { body } = await api.patch('strategic', path, { spec: { containers: [{ name: 'c', image: 'registry.test/c:2' }] } })
@@ -157,6 +172,22 @@ export function updateCases(api: Api): void {
       const other = object.spec.clusterIP.replace(/\d+$/, (last: string) => `${(Number(last) % 200) + 1}`)
       const answer = await api.patch('merge', path, { spec: { clusterIP: other, clusterIPs: [other] } })
       isInvalid(answer, 'services', 's', [`spec.clusterIPs[0]: Invalid value: ["${other}"]: may not change once set`])
+    })
+    test('what belongs to the type of a Service goes and comes with it', async () => {
+      const { path, object } = await made('services', service('s', { selector: { app: 'a' } }))
+      const turn = async (spec: Json): Promise<Json> => {
+        const answer = await api.patch('merge', path, { spec })
+        assert.equal(answer.status, 200, answer.text)
+        return answer.body.spec
+      }
+      const { clusterIP } = object.spec
+      const open = await turn({ type: 'NodePort' })
+      assert.deepEqual([typeof open.ports[0].nodePort, open.externalTrafficPolicy, open.clusterIP], ['number', 'Cluster', clusterIP])
+      const closed = await turn({ type: 'ClusterIP' })
+      assert.deepEqual([closed.ports[0].nodePort, closed.externalTrafficPolicy, closed.clusterIP], [undefined, undefined, clusterIP])
+      const outside = await turn({ type: 'ExternalName', externalName: 'a.test' })
+      assert.deepEqual([outside.clusterIP, outside.clusterIPs, outside.ipFamilies], [undefined, undefined, undefined])
+      assert.match((await turn({ type: 'ClusterIP', externalName: null })).clusterIP, /^\d+\.\d+\.\d+\.\d+$/)
     })
     test('which a Service keeps when an update leaves it out', async () => {
       const { path, object } = await made('services', service('s'))

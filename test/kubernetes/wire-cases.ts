@@ -99,6 +99,12 @@ export function wireCases(api: Api): void {
         'terminationMessagePolicy',
       ])
     })
+    test('a null in a map is an empty value', async () => {
+      const namespace = await api.namespace()
+      assert.deepEqual((await api.must('POST', at('configmaps', namespace), configMap('x', { a: null }))).data, { a: '' })
+      const made = await api.must('POST', at('secrets', namespace), secret('x', { data: { a: null }, stringData: { b: null } }))
+      assert.deepEqual(Object.keys(made.data).sort(), ['a', 'b'])
+    })
     test('quantities take their canonical form', async () => {
       const path = at('pods', await api.namespace())
       for (const [written, read] of QUANTITIES) {
