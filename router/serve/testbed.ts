@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net'
 import { type TlsOptions, connect as tlsConnect } from 'node:tls'
-import { createLog, silentLog } from '../../kernel/log.ts'
+import { createLog, type LogFields, silentLog } from '../../kernel/log.ts'
 import {
   DEFAULT_POLICY,
   DEFAULT_SETTINGS,
@@ -108,6 +108,8 @@ export interface BedOptions {
   readonly tls?: TlsOptions
   readonly git?: TestApp
   readonly httpsPort?: number
+  /** Hears what the server logs as its own fault. */
+  readonly onError?: (message: string, fields?: LogFields) => void
   readonly accessLogFd?: number
   readonly accessLog?: ServerOptions['accessLog']
 }
@@ -127,7 +129,8 @@ export interface Bed extends AsyncDisposable {
 }
 
 export async function startBed(options: BedOptions = {}): Promise<Bed> {
-  const log = process.env['ROUTER_TEST_LOG'] ? createLog({ role: 'router' }) : silentLog
+  const { onError } = options
+  const log = onError ? { ...silentLog, error: onError } : process.env['ROUTER_TEST_LOG'] ? createLog({ role: 'router' }) : silentLog
   const clients = new Set<RawClient>()
   const server = createServer({
     table: () => bed.table,
