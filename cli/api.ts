@@ -3,26 +3,29 @@ import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type HttpClient, httpClient } from '../kernel/http.ts'
 import { CommandError } from './command-error.ts'
+import { printableValue } from './printable.ts'
 import type { Profile } from './profile.ts'
+import { refusal } from './refusal.ts'
 
-/** Rows of a list, and how many there are in all. */
-export interface Page<T> {
-  readonly results: readonly T[]
-  readonly count: number
-}
-
+/** Where the API is and who asks; without a token nobody in particular. */
 export type Connection = Pick<Profile, 'controller'> & Partial<Profile>
+
+const PAGE_ROWS = 500
+// What only reads is answered at once. A rollout takes minutes, and the API answers when it is over.
+const READ_TIMEOUT_MS = 60_000
 
 /** The public API, as any integration sees it. Every refusal becomes a {@link CommandError} with the platform's own words. */
 export class PlatformApi {
   readonly controller: URL
   readonly #http: HttpClient
+  readonly #isForTerminal: boolean
 
-  constructor(connection: Connection) {
+  /** @param options.isForTerminal takes out of every answer what could steer the terminal on which it will be shown */
+  constructor(connection: Connection, options: { isForTerminal?: boolean } = {}) {
     this.controller = parseController(connection.controller)
+    this.#isForTerminal = options.isForTerminal ?? false
     this.#http = httpClient({
       baseUrl: this.controller.origin,
-      // A rollout takes minutes, and the API answers when it is over.
       answerTimeoutMs: 0,
       connectTimeoutMs: 10_000,
       lookup: lookupLocal,
@@ -36,15 +39,17 @@ export class PlatformApi {
     return this.#call<T>('GET', path)
   }
 
-  /** All rows: the pages are asked for one after the other. */
-  async list<T>(path: string): Promise<Page<T>> {
-    const results: T[] = []
-    for (;;) {
-      const separator = path.includes('?') ? '&' : '?'
-      const page = await this.get<Page<T>>(`${path}${separator}limit=500&offset=${results.length}`)
-      results.push(...page.results)
-      if (results.length >= page.count || page.results.length === 0) return { results, count: page.count }
+  /** The rows of a list, all of them or the first `limit`: pages are asked for one after the other. */
+  async list<T>(path: string, limit = Number.POSITIVE_INFINITY): Promise<readonly T[]> {
+    const rows: T[] = []
+    while (rows.length < limit) {
+      const query = `limit=${Math.min(PAGE_ROWS, limit - rows.length)}&offset=${rows.length}`
+      const { results, count } = await this.get<{ results: T[]; count: number }>(`${path}?${query}`)
+      if (!Array.isArray(results)) throw new CommandError(`${this.controller.origin} answered with no list for ${path}`)
+      rows.push(...results)
+      if (results.length === 0 || rows.length >= count) break
     }
+    return rows.slice(0, limit)
   }
 
   post<T = unknown>(path: string, body: unknown = {}): Promise<T> {
@@ -57,15 +62,15 @@ export class PlatformApi {
 
   /** An answer to be read as it comes, such as logs that are followed; `undefined` when there is nothing (204). */
   async stream(path: string, signal?: AbortSignal): Promise<Readable | undefined> {
-    const answer = await this.#send(() => this.#http.stream('GET', path, undefined, { answerTimeoutMs: 0, ...(signal ? { signal } : {}) }))
+    const answer = await this.#send(() => this.#http.stream('GET', path, undefined, signal ? { signal } : {}))
     if (answer.status === 204) {
       answer.body.resume()
       return undefined
     }
-    if (answer.status >= 400) {
-      let text = ''
-      for await (const chunk of answer.body) text += chunk
-      throw refusal(answer.status, text)
+    if (answer.status !== 200) {
+      let body = ''
+      for await (const chunk of answer.body) body += chunk
+      throw refusal(this.controller.origin, { ...answer, body })
     }
     return answer.body
   }
@@ -75,29 +80,31 @@ export class PlatformApi {
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await this.#send(() => this.#http.json<T>(method, path, body))
-    if (answer.status >= 400) throw refusal(answer.status, answer.body)
-    return answer.body
+    const answer = await this.#send(() =>
+      this.#http.json<T>(method, path, body, method === 'GET' ? { answerTimeoutMs: READ_TIMEOUT_MS } : {}),
+    )
+    if (answer.status >= 300) throw refusal(this.controller.origin, answer)
+    if (typeof answer.body === 'string' && !/json/.test(String(answer.headers['content-type'] ?? '')))
+      throw new CommandError(`${this.controller.origin} answered, but not as the API of a platform does: is the address right?`, 3)
+    return this.#isForTerminal ? printableValue(answer.body) : answer.body
   }
 
   async #send<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      const reason =
-        code?.startsWith('DEPTH_ZERO') || code?.includes('CERT')
-          ? `${message} (trust its authority with --ca FILE at login)`
-          : message || code
-      throw new CommandError(`Cannot reach ${this.controller.origin}: ${reason}`, 3)
+      if (error instanceof SyntaxError)
+        throw new CommandError(`${this.controller.origin} answered with what is no JSON: is it the API of a platform?`, 3)
+      throw new CommandError(`Cannot reach ${this.controller.origin}: ${reasonOf(error as NodeJS.ErrnoException)}`, 3)
     }
   }
 }
 
-/** `drycc.example.com` stands for `http://drycc.example.com`, as the classic clients take it. */
-function parseController(text: string): URL {
-  const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`)
-  if (!url) throw new CommandError(`Cannot read address "${text}": write it as http://drycc.example.com`, 2)
+/** `drycc.example.com` stands for `http://drycc.example.com`, as the classic clients take it. @throws {CommandError} for what is no address */
+export function parseController(text: string): URL {
+  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`)
+  if (!url || /\s/.test(text) || url.username)
+    throw new CommandError(`Cannot read address "${text}": write it as http://drycc.example.com`, 2)
   return url
 }
 
@@ -109,29 +116,16 @@ const lookupLocal: LookupFunction = (hostname, options, callback) => {
   else callback(null, '127.0.0.1', 4)
 }
 
-function refusal(status: number, body: unknown): CommandError {
-  if (status === 401) return new CommandError('Not logged in, or the login has ended: use drycc login', 4)
-  return new CommandError(messageOf(body) || `The platform answered ${status}`)
-}
-
-/** The text in a refusal: a bare string, `detail`, or the messages of fields. */
-function messageOf(body: unknown): string {
-  if (typeof body === 'string') return unquoted(body)
-  if (typeof body !== 'object' || body === null) return ''
-  if ('detail' in body) return String(body.detail)
-  return Object.entries(body)
-    .map(([field, messages]) => {
-      const text = Array.isArray(messages) ? messages.join(' ') : String(messages)
-      return field === 'non_field_errors' ? text : `${field}: ${text}`
-    })
-    .join('\n')
-}
-
-function unquoted(text: string): string {
-  try {
-    const value = JSON.parse(text) as unknown
-    return typeof value === 'string' ? value : messageOf(value)
-  } catch {
-    return text.trim()
-  }
+/** Why there was no answer, in words with a way out where there is one. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  const { code = '', message } = error instanceof AggregateError ? (error.errors[0] as NodeJS.ErrnoException) : error
+  if (code === 'ECONNREFUSED') return 'nothing listens there; is the platform up, and the port right? (ECONNREFUSED)'
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `no such host is known (${code})`
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'it did not accept the connection within 10 s'
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return `it did not answer within ${READ_TIMEOUT_MS / 1000} s`
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') return `it closed the connection (${message})`
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'it does not speak HTTPS at this port; try http://'
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID' || code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `${message} (${code})`
+  if (/SELF_SIGNED|UNABLE_TO|CERT/.test(code)) return `${message} (${code}); trust its authority with drycc login --ca FILE`
+  return message || code
 }

@@ -1,12 +1,15 @@
 import { styleText } from 'node:util'
-import { confirm, isCancel, password, text } from '@clack/prompts'
 import { CommandError } from './command-error.ts'
+import { printable } from './printable.ts'
+import { showProgress } from './progress.ts'
+import { padEnd, textWidth } from './text-width.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
-const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-
-/** All that a command shows: results on standard output, progress and questions on standard error. Colours only for a terminal without `NO_COLOR`. */
+/**
+ * All that a command shows: results on standard output, progress, notes and failures on standard error. Colours only for a terminal without
+ * `NO_COLOR`. With `--json` standard output holds the result as JSON and nothing else, standard error one JSON object if the command fails.
+ */
 export class Output {
   /** Results as JSON, for programs. */
   readonly isJson: boolean
@@ -15,30 +18,50 @@ export class Output {
     this.isJson = isJson
   }
 
+  /** True when a person reads the results, so that nothing in them may steer his terminal. */
+  get isForTerminal(): boolean {
+    return process.stdout.isTTY === true && !this.isJson
+  }
+
+  /** True when colours are shown: on a terminal, without `NO_COLOR`, or with `FORCE_COLOR`. */
+  get hasColours(): boolean {
+    return this.style('red', '.') !== '.'
+  }
+
   line(content = ''): void {
     process.stdout.write(`${content}\n`)
   }
 
   /** The result of a command: the value itself with `--json`, else what `show` prints. */
   result(value: unknown, show: () => void): void {
-    if (this.isJson) this.line(JSON.stringify(value, null, 2))
+    if (this.isJson) this.line(jsonOf(value, 2))
     else show()
+  }
+
+  /** The result of a command that has nothing to show but that it is done. */
+  done(value: object, note?: string): void {
+    this.result(value, () => note === undefined || this.note(note))
   }
 
   title(content: string): void {
     this.line(this.style('bold', `=== ${content}`))
   }
 
+  /** What stands in the place of an empty list. */
+  empty(content: string): void {
+    this.line(this.style('dim', content))
+  }
+
   /** Columns two spaces apart; an empty table says so. */
   table(header: readonly string[], rows: readonly (readonly string[])[], whenEmpty: string): void {
     if (rows.length === 0) {
-      this.line(this.style('dim', whenEmpty))
+      this.empty(whenEmpty)
       return
     }
-    const widths = header.map((name, column) => Math.max(name.length, ...rows.map(row => (row[column] ?? '').length)))
+    const widths = header.map((name, column) => Math.max(name.length, ...rows.map(row => textWidth(row[column] ?? ''))))
     const format = (row: readonly string[]) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column]!))
+        .map((cell, column) => padEnd(cell, widths[column]!))
         .join('  ')
         .trimEnd()
     this.line(this.style('dim', format(header.map(name => name.toUpperCase()))))
@@ -48,64 +71,40 @@ export class Output {
   /** Names and values, the values in one column. */
   pairs(entries: readonly (readonly [string, string])[], whenEmpty = 'Nothing is set.'): void {
     if (entries.length === 0) {
-      this.line(this.style('dim', whenEmpty))
+      this.empty(whenEmpty)
       return
     }
-    const width = Math.max(...entries.map(([name]) => name.length))
-    for (const [name, value] of entries) this.line(`${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`)
+    const width = Math.max(...entries.map(([name]) => textWidth(name)))
+    for (const [name, value] of entries)
+      this.line(`${padEnd(name, width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`.trimEnd())
   }
 
-  /** Shows that work goes on, with its time, until it is over. Nothing of it on a pipe but a line at the end. */
-  async progress<T>(label: string, work: Promise<T>): Promise<T> {
-    const startedAt = performance.now()
-    const isLive = process.stderr.isTTY === true && !this.isJson && !process.env['CI'] && process.env['TERM'] !== 'dumb'
-    const seconds = () => Math.round((performance.now() - startedAt) / 1000)
-    let frame = 0
-    const draw = () => process.stderr.write(`\r\x1b[K${FRAMES[frame++ % FRAMES.length]} ${label}… ${seconds()} s`)
-    const timer = isLive ? setInterval(draw, 80) : undefined
-    try {
-      const value = await work
-      if (!this.isJson) process.stderr.write(`${isLive ? '\r\x1b[K' : ''}${label}… done (${seconds()} s)\n`)
-      return value
-    } catch (error) {
-      if (!this.isJson) process.stderr.write(`${isLive ? '\r\x1b[K' : ''}${label}… failed\n`)
-      throw error
-    } finally {
-      clearInterval(timer)
-    }
+  /** Shows that work goes on, with its time, until it is over. */
+  progress<T>(label: string, work: Promise<T>): Promise<T> {
+    return showProgress(label, work, { isSilent: this.isJson })
   }
 
   style(style: Style, content: string): string {
     return styleText(style, content, { stream: process.stdout })
   }
 
+  /** Something said beside the result. */
   note(content: string): void {
-    if (!this.isJson) process.stderr.write(`${content}\n`)
+    if (!this.isJson) process.stderr.write(`${printable(content)}\n`)
+  }
+
+  /** Tells why the command failed. @returns the exit code */
+  failure(error: unknown): number {
+    const { message } = error as Error
+    const exitCode = error instanceof CommandError ? error.exitCode : 1
+    const status = error instanceof CommandError ? error.status : undefined
+    if (this.isJson) process.stderr.write(`${jsonOf({ error: { message, exitCode, ...(status ? { status } : {}) } })}\n`)
+    else process.stderr.write(`${styleText('red', 'Error:', { stream: process.stderr })} ${printable(message)}\n`)
+    return exitCode
   }
 }
 
-/** Asks for a text. @throws {CommandError} without a terminal: a script must give `flag` instead */
-export function askText(message: string, flag: string): Promise<string> {
-  return answered(text({ message, ...quiet(flag) }))
-}
-
-/** As {@link askText}, without showing what is typed. */
-export function askPassword(message: string, flag: string): Promise<string> {
-  return answered(password({ message, ...quiet(flag) }))
-}
-
-export function askConfirm(message: string, flag: string): Promise<boolean> {
-  return answered(confirm({ message, initialValue: false, ...quiet(flag) }))
-}
-
-/** Refuses before a prompt is drawn that nobody could answer. */
-function quiet(flag: string): object {
-  if (!process.stdin.isTTY) throw new CommandError(`Cannot ask without a terminal: give ${flag}`, 2)
-  return { output: process.stderr }
-}
-
-async function answered<T>(prompt: Promise<T>): Promise<Exclude<T, symbol>> {
-  const answer = await prompt
-  if (isCancel(answer)) throw new CommandError('Cancelled')
-  return answer as Exclude<T, symbol>
+/** JSON that is harmless in a terminal too: `JSON.stringify` escapes C0 controls, but leaves DEL and C1 as they are. */
+export function jsonOf(value: unknown, indent?: number): string {
+  return JSON.stringify(value ?? null, null, indent).replace(/[\x7f-\x9f]/g, control => `\\u00${control.charCodeAt(0).toString(16)}`)
 }

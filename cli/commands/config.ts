@@ -3,7 +3,11 @@ import type { Command } from 'commander'
 import { addCommand } from '../command.ts'
 import { CommandError } from '../command-error.ts'
 import type { Context } from '../context.ts'
+import { formatEnvFile, isVariableName, parseEnvFile, parsePair } from '../env-file.ts'
+import { printable } from '../printable.ts'
+import { readNamedFile } from '../read-file.ts'
 
+/** The part of an app's config that is its environment. */
 interface Config {
   readonly values: Readonly<Record<string, string>>
 }
@@ -11,18 +15,27 @@ interface Config {
 /** Commands about an app's environment: config, config:set, config:unset, config:pull, config:push. */
 export function addConfigCommands(program: Command): void {
   addCommand(program, {
-    usage: 'config',
-    aliases: ['config:list'],
-    summary: "show an app's environment",
+    usage: 'config [name]',
+    aliases: ['config:list', 'config:get'],
+    summary: "show an app's environment, or the value of one variable",
     ofApp: true,
-    action: async context => show(context, await context.api.get<Config>(context.path('config/'))),
+    examples: ['config', 'config DATABASE_URL'],
+    async action(context, _, name) {
+      const config = await context.api.get<Config>(context.path('config/'))
+      if (name === undefined) return show(context, config)
+      const value = config.values[name]
+      if (value === undefined) throw new CommandError(`${name} is not set for ${context.app}`)
+      context.output.result(value, () => context.output.line(value))
+    },
   })
   addCommand(program, {
     usage: 'config:set <name=value...>',
-    summary: 'set variables, which makes a release: drycc config:set DEBUG=1 KEY=@file',
+    summary: 'set variables, which makes a release',
+    details: 'NAME=@FILE takes the content of a file, NAME=@- standard input; a value that begins with @ is written @@',
     ofApp: true,
+    examples: ['config:set DEBUG=1 GREETING="hello there"', 'config:set KEY=@key.pem', 'config:set HANDLE=@@ana'],
     async action(context, _, ...pairs) {
-      await change(context, 'Setting config', Object.fromEntries(pairs.map(parsePair)))
+      await change(context, 'Setting config', Object.fromEntries(pairs.map(readPair)))
     },
   })
   addCommand(program, {
@@ -37,10 +50,22 @@ export function addConfigCommands(program: Command): void {
     usage: 'config:pull',
     summary: 'print the environment as a .env file',
     ofApp: true,
+    examples: ['config:pull > .env', 'config:pull --app shop | drycc config:push - --app shop-staging'],
     async action(context) {
       const { values } = await context.api.get<Config>(context.path('config/'))
-      for (const [name, value] of Object.entries(values))
-        context.output.line(`${name}=${/[\s"'#$\\]/.test(value) ? JSON.stringify(value) : value}`)
+      context.output.result(values, () => process.stdout.write(formatEnvFile(values)))
+    },
+  })
+  addCommand<{ path?: string }>(program, {
+    usage: 'config:push [file]',
+    summary: 'set all variables of a .env file, in one release',
+    details: 'The file is .env by default, - is standard input. Variables that it does not name stay as they are',
+    ofApp: true,
+    options: [['-p, --path <file>', 'the file, as the classic clients name it']],
+    async action(context, { path }, file) {
+      const values = parseEnvFile(readNamedFile(file ?? path ?? '.env'))
+      if (Object.keys(values).length === 0) throw new CommandError(`There is no variable in ${file ?? path ?? '.env'}`, 2)
+      await change(context, 'Setting config', values)
     },
   })
 }
@@ -58,13 +83,15 @@ function show(context: Context, config: Config): void {
 }
 
 /** `NAME=value`; `NAME=@path` takes the content of a file. */
-function parsePair(pair: string): [string, string] {
-  const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/.exec(pair) ?? []
-  if (!name || value === undefined) throw new CommandError(`Cannot read "${pair}": write it as NAME=value`, 2)
+function readPair(pair: string): [string, string] {
+  const [name, value] = parsePair(pair)
+  if (!isVariableName(name)) throw new CommandError(`"${printable(name)}" can be no variable: use letters, digits and _, no digit first`, 2)
+  if (value.startsWith('@@')) return [name, value.slice(1)]
+  if (value === '@-') return [name, readNamedFile('-')]
   if (!value.startsWith('@')) return [name, value]
   try {
     return [name, readFileSync(value.slice(1), 'utf8')]
   } catch (error) {
-    throw new CommandError(`Cannot read the value of ${name}: ${(error as Error).message}`, 2)
+    throw new CommandError(`Cannot read the value of ${name}: ${(error as Error).message} (a value that begins with @ is written @@)`, 2)
   }
 }

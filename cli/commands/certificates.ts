@@ -1,0 +1,97 @@
+import type { Command } from 'commander'
+import { addCommand, LIMIT, parseLimit } from '../command.ts'
+import { readNamedFile } from '../read-file.ts'
+
+interface Certificate {
+  readonly name: string
+  readonly common_name: string | null
+  readonly san: readonly string[]
+  readonly domains: readonly string[]
+  readonly expires: string
+  readonly starts: string
+  readonly fingerprint: string
+  readonly issuer: string
+  readonly subject: string
+}
+
+/** Commands about certificates, which belong to a person and are attached to domains. */
+export function addCertificateCommands(program: Command): void {
+  addCommand<{ limit?: string }>(program, {
+    usage: 'certs',
+    aliases: ['certs:list'],
+    summary: 'list your certificates',
+    options: [LIMIT],
+    async action(context, { limit }) {
+      const certificates = await context.api.list<Certificate>('/v2/certs/', parseLimit(limit))
+      const rows = certificates.map(({ name, common_name, san, domains, expires }) => [
+        name,
+        common_name ?? san[0] ?? '',
+        domains.join(','),
+        expires,
+      ])
+      context.output.result(certificates, () =>
+        context.output.table(['name', 'common name', 'domains', 'expires'], rows, 'No certificates: add one with drycc certs:add'),
+      )
+    },
+  })
+  addCommand(program, {
+    usage: 'certs:add <name> <certificate> <key>',
+    summary: 'upload a certificate chain and its private key, both PEM files',
+    examples: ['certs:add example fullchain.pem privkey.pem', 'certs:attach example www.example.com'],
+    async action(context, _, name, certificate, key) {
+      const body = { name, certificate: readNamedFile(certificate!), key: readNamedFile(key!) }
+      const made = await context.output.progress(`Adding certificate ${name}`, context.api.post<object>('/v2/certs/', body))
+      context.output.done(made)
+    },
+  })
+  addCommand(program, {
+    usage: 'certs:info <name>',
+    summary: 'show one certificate',
+    async action(context, _, name) {
+      const certificate = await context.api.get<Certificate>(path(name!))
+      context.output.result(certificate, () => {
+        context.output.title(`${certificate.name} Certificate`)
+        context.output.pairs([
+          ['common name', certificate.common_name ?? ''],
+          ['names', certificate.san.join(', ')],
+          ['domains', certificate.domains.join(', ')],
+          ['valid from', certificate.starts],
+          ['valid until', certificate.expires],
+          ['issuer', certificate.issuer],
+          ['subject', certificate.subject],
+          ['fingerprint', certificate.fingerprint],
+        ])
+      })
+    },
+  })
+  addCommand(program, {
+    usage: 'certs:attach <name> <domain>',
+    summary: 'serve a domain with a certificate',
+    async action(context, _, name, domain) {
+      const work = context.api.post(`${path(name!)}/domain/`, { domain })
+      await context.output.progress(`Attaching ${name} to ${domain}`, work)
+      context.output.done({ name, domain })
+    },
+  })
+  addCommand(program, {
+    usage: 'certs:detach <name> <domain>',
+    summary: 'take a certificate from a domain',
+    async action(context, _, name, domain) {
+      const work = context.api.delete(`${path(name!)}/domain/${encodeURIComponent(domain!)}`)
+      await context.output.progress(`Detaching ${name} from ${domain}`, work)
+      context.output.done({ name, domain })
+    },
+  })
+  addCommand(program, {
+    usage: 'certs:remove <name>',
+    summary: 'remove a certificate from the platform',
+    async action(context, _, name) {
+      await context.output.progress(`Removing certificate ${name}`, context.api.delete(path(name!)))
+      context.output.done({ name })
+    },
+  })
+}
+
+function path(name: string): string {
+  return `/v2/certs/${encodeURIComponent(name)}`
+}
