@@ -3,6 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { PlatformUnderTest } from './platform-under-test.ts'
 
+/** What a person needs to know of a platform. */
+type Place = Pick<PlatformUnderTest, 'apiHost' | 'folder'> & { readonly ports: { readonly 'http-port': number } }
+
 export interface Outcome {
   readonly code: number | null
   readonly stdout: string
@@ -16,9 +19,9 @@ export class Person {
   readonly name: string
   readonly home: string
   readonly password = 'correct horse'
-  readonly #platform: PlatformUnderTest
+  readonly #platform: Place
 
-  constructor(platform: PlatformUnderTest, name: string) {
+  constructor(platform: Place, name: string) {
     this.#platform = platform
     this.name = name
     this.home = join(platform.folder, name)
