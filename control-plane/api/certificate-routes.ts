@@ -12,6 +12,8 @@ import { page } from './page.ts'
 import { created, noContent, ok } from './reply.ts'
 import type { Routes } from './routes.ts'
 
+const CERTIFICATES_MAX = 1000
+
 /** Certificates belong to users and are attached to domains of apps. */
 export function certificateRoutes(routes: Routes, { records, deployer }: { records: Records; deployer: Deployer }): void {
   const { certificates, domains, apps } = records
@@ -31,6 +33,8 @@ export function certificateRoutes(routes: Routes, { records, deployer }: { recor
       checkCertificateName(name)
       const [pem, key] = [requiredText(body, 'certificate'), requiredText(body, 'key')]
       checkKeyPair(pem, key)
+      if (certificates.list().filter(({ owner }) => owner === user.username).length >= CERTIFICATES_MAX)
+        throw invalid('name', `A user can have ${CERTIFICATES_MAX} certificates`)
       const certificate: Certificate = {
         uuid: randomUUID(),
         name,

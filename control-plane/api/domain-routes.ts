@@ -18,6 +18,8 @@ export interface DomainParts {
   readonly reservedNames: readonly string[]
 }
 
+// All of them stand in one annotation, with their certificates in another; all annotations of a Service hold 256 KiB together.
+const DOMAINS_MAX = 256
 const TAKEN = 'Domain is already in use by another application'
 
 /** The host names of an app. */
@@ -32,6 +34,7 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
     },
     async POST({ app, user, body }) {
       const name = parseHostname(requiredText(body, 'domain'))
+      if (records.domains.list(app.id).length >= DOMAINS_MAX) throw invalid('domain', `An app can have ${DOMAINS_MAX} domains`)
       checkFree(name, app.id, app.owner)
       const domain: Domain = { domain: name, app: app.id, owner: user.username, created: now(), updated: now() }
       if (!(await records.domains.create(domain))) throw taken(name)

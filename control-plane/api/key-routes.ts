@@ -8,6 +8,8 @@ import { page } from './page.ts'
 import { created, noContent, ok } from './reply.ts'
 import type { Routes } from './routes.ts'
 
+const KEYS_MAX = 200
+
 /** The SSH keys with which a user pushes. */
 export function keyRoutes(routes: Routes, { sshKeys, claims }: Pick<Records, 'sshKeys' | 'claims'>): void {
   const ownKeys = (username: string) => sshKeys.list().filter(key => key.owner === username)
@@ -19,6 +21,7 @@ export function keyRoutes(routes: Routes, { sshKeys, claims }: Pick<Records, 'ss
       const text = requiredText(body, 'public')
       checkKeyId(id)
       const { fingerprint } = parsePublicKey(text)
+      if (ownKeys(user.username).length >= KEYS_MAX) throw invalid('id', `A user can have ${KEYS_MAX} keys`)
       const key: SshKey = { uuid: randomUUID(), owner: user.username, id, public: text, fingerprint, created: now(), updated: now() }
       const isHeld = (holder: string) => sshKeys.get(holder)?.id === id
       if (!(await claims.take('key-id', id, fingerprint, isHeld))) throw invalid('id', 'SSH Key with this id already exists.')

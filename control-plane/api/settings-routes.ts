@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Deployer } from '../deploy/deployer.ts'
-import { parseAddresses } from '../domain/addresses.ts'
+import { ADDRESSES_MAX, parseAddresses } from '../domain/addresses.ts'
 import { type App, type Settings, showSettings, showTls } from '../domain/app.ts'
 import { canonical } from '../domain/config.ts'
 import { optionalFlag } from '../domain/fields.ts'
@@ -54,7 +54,9 @@ export function settingsRoutes(routes: Routes, { records, deployer, platformLog 
       const { settings } = await change(app, user.username, current => {
         const added = addresses.filter(address => !current.whitelist.includes(address))
         if (added.length === 0) throw conflict(`${user.username} changed nothing`)
-        return { ...current, whitelist: [...current.whitelist, ...added] }
+        const whitelist = [...current.whitelist, ...added]
+        if (whitelist.length > ADDRESSES_MAX) throw invalid('addresses', `Ensure this field has no more than ${ADDRESSES_MAX} elements.`)
+        return { ...current, whitelist }
       })
       return created({ addresses: settings.whitelist })
     },

@@ -2,14 +2,15 @@ import { isIP } from 'node:net'
 import { type Fields, field } from './fields.ts'
 import { invalid } from './refusal.ts'
 
-const COUNT_MAX = 1000
+/** How many addresses an app's whitelist holds: they stand in one annotation. */
+export const ADDRESSES_MAX = 1000
 
 /** Reads the field `addresses` of a request: IPv4 and IPv6 addresses, or networks of them. @throws {Refusal} 400 under `addresses` */
 export function parseAddresses(fields: Fields): string[] {
   let value = field(fields, 'addresses')
   if (typeof value === 'string') value = value.split(',')
   if (!Array.isArray(value)) throw invalid('addresses', 'This field is required.')
-  if (value.length > COUNT_MAX) throw invalid('addresses', `Ensure this field has no more than ${COUNT_MAX} elements.`)
+  if (value.length > ADDRESSES_MAX) throw invalid('addresses', `Ensure this field has no more than ${ADDRESSES_MAX} elements.`)
   const addresses = value.map((item: unknown) => {
     const text = typeof item === 'string' ? item.trim() : ''
     if (!isAddress(text)) throw invalid('addresses', `The address ${String(item).slice(0, 80)} is not valid`)

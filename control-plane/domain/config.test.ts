@@ -108,6 +108,8 @@ suite('mergeConfig()', () => {
       { httpGet: { port: 80, scheme: 'FTP' } },
       { httpGet: { port: 80, httpHeaders: [{ name: 'x' }] } },
       { exec: { command: 'ls' } },
+      { httpGet: { port: 80, host: '169.254.169.254' } },
+      { tcpSocket: { port: 80, host: 'db.internal' } },
     ]
     for (const livenessProbe of faults) refuses({ healthcheck: { web: { livenessProbe } } }, 400, /livenessProbe: /)
     refuses({ healthcheck: { web: { startupProbe: { httpGet } } } }, 400, /startupProbe is not a probe/)

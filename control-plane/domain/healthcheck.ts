@@ -8,11 +8,10 @@ export interface Probe {
   readonly httpGet?: {
     readonly port: number
     readonly path?: string
-    readonly host?: string
     readonly scheme?: string
     readonly httpHeaders?: readonly { readonly name: string; readonly value: string }[]
   }
-  readonly tcpSocket?: { readonly port: number; readonly host?: string }
+  readonly tcpSocket?: { readonly port: number }
   readonly initialDelaySeconds?: number
   readonly timeoutSeconds?: number
   readonly periodSeconds?: number
@@ -111,6 +110,9 @@ function parseProbe(name: string, value: unknown): Probe {
 
 function parseHandler(name: string, probe: Fields): Probe {
   const { exec, httpGet, tcpSocket } = probe
+  // A probe of another host would be asked by the node, from within the cluster's network, on behalf of whoever set it.
+  for (const handler of [httpGet, tcpSocket])
+    if (isFields(handler) && handler['host']) throw fault(name, 'host is not supported: probes ask the pod itself')
   if (exec !== undefined) {
     const command = isFields(exec) ? exec['command'] : undefined
     if (!Array.isArray(command) || command.length === 0 || !command.every(word => typeof word === 'string'))
@@ -119,7 +121,7 @@ function parseHandler(name: string, probe: Fields): Probe {
   }
   if (tcpSocket !== undefined) {
     if (!isFields(tcpSocket)) throw fault(name, 'tcpSocket must be an object')
-    return { tcpSocket: { port: parsePort(name, 'tcpSocket', tcpSocket['port']), ...texts(name, tcpSocket, ['host']) } }
+    return { tcpSocket: { port: parsePort(name, 'tcpSocket', tcpSocket['port']) } }
   }
   if (!isFields(httpGet)) throw fault(name, 'httpGet must be an object')
   const headers = httpGet['httpHeaders']
@@ -130,7 +132,7 @@ function parseHandler(name: string, probe: Fields): Probe {
   return {
     httpGet: {
       port: parsePort(name, 'httpGet', httpGet['port']),
-      ...texts(name, httpGet, ['path', 'host', 'scheme']),
+      ...texts(name, httpGet, ['path', 'scheme']),
       ...(Array.isArray(headers) ? { httpHeaders: headers.map(({ name, value }) => ({ name, value })) } : {}),
     },
   }
