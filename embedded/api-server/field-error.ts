@@ -44,5 +44,10 @@ function make(reason: string, what: string, field: string, detail: string): Fiel
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'null' : JSON.stringify(value)
+  if (value === undefined || value === null) return 'null'
+  if (typeof value !== 'object' || Array.isArray(value)) return JSON.stringify(value)
+  const entries = Object.entries(value)
+  // Go writes a map of labels in the order of its keys.
+  if (entries.every(([, each]) => typeof each === 'string')) entries.sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${show(each)}`).join(',')}}`
 }

@@ -65,7 +65,9 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   else delete metadata.generation
   if (!metadata.name && metadata.generateName) metadata.name = generateName(metadata.generateName)
   kind.prepareCreate?.(draft)
-  const errors = [...validateMetadata(kind, draft), ...(kind.validate?.(draft) ?? [])]
+  const refusal = kind.admit?.(draft)
+  if (refusal) throw forbidden(kind, metadata.name, refusal)
+  const errors = [...validateMetadata(kind, draft), ...(kind.validateCreate?.(draft) ?? []), ...(kind.validate?.(draft) ?? [])]
   if (errors.length > 0) throw invalid(kind, metadata.name ?? '', errors)
   kind.warnings?.(draft).forEach(options.warn)
   const table = tableOf(kind)

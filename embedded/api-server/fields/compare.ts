@@ -33,7 +33,10 @@ function compare(shape: Shape, before: unknown, after: unknown, path: readonly s
     const left = index(before, structure.elementOf)
     const right = index(after, structure.elementOf)
     for (const element of new Set([...left.keys(), ...right.keys()])) {
-      compare(structure.of, left.get(element), right.get(element), [...path, element], result)
+      const [before, after] = [left.get(element), right.get(element)]
+      // What stands twice cannot be told apart, so it is owned whole.
+      if ((before?.length ?? 0) > 1 || (after?.length ?? 0) > 1) leaf(before, after, [...path, element], result)
+      else compare(structure.of, before?.[0], after?.[0], [...path, element], result)
     }
   } else {
     const left = (before ?? {}) as Json
@@ -58,10 +61,8 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)
 }
 
-function index(list: unknown, elementOf: (value: unknown) => string): Map<string, unknown> {
-  const elements = new Map<string, unknown>()
-  for (const value of Array.isArray(list) ? list : []) if (!elements.has(elementOf(value))) elements.set(elementOf(value), value)
-  return elements
+function index(list: unknown, elementOf: (value: unknown) => string): Map<string, unknown[]> {
+  return Map.groupBy(Array.isArray(list) ? list : [], elementOf)
 }
 
 function own(object: Json, name: string): unknown {

@@ -6,7 +6,7 @@ import { isSame } from './compare.ts'
 import type { Draft, Kind } from './kind.ts'
 import { subdomainFaults } from './names.ts'
 import { defaultPodSpec } from './pod-spec/defaults.ts'
-import { nameWarning, nonNegative, validateReplicaStatus, validateReplicated } from './workload.ts'
+import { nonNegative, templateWarnings, validateReplicaStatus, validateReplicated } from './workload.ts'
 
 export const deployment: Kind = {
   ...RESOURCES.deployments,
@@ -42,7 +42,7 @@ export const deployment: Kind = {
       ['observedGeneration', 'replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas'],
       ['updatedReplicas', 'readyReplicas', 'availableReplicas'],
     ),
-  warnings: nameWarning,
+  warnings: templateWarnings,
   columns: [
     NAME,
     column('Ready', 'Number of the pod with ready state'),
@@ -104,7 +104,11 @@ function validateStrategy(strategy: Json): FieldError[] {
   if (strategy['type'] === 'Recreate') {
     return rolling ? [forbiddenField('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'")] : []
   }
-  if (strategy['type'] !== 'RollingUpdate') return [notSupported('spec.strategy', strategy, ['Recreate', 'RollingUpdate'])]
+  if (strategy['type'] !== 'RollingUpdate') {
+    // The real server shows its own struct here, with Go's names.
+    const shown = { Type: strategy['type'], RollingUpdate: rolling ?? null }
+    return [notSupported('spec.strategy', shown, ['Recreate', 'RollingUpdate'])]
+  }
   const path = 'spec.strategy.rollingUpdate'
   const unavailable = rolling?.['maxUnavailable'] as number | string
   const surge = rolling?.['maxSurge'] as number | string

@@ -7,7 +7,7 @@ import type { Draft, Kind } from './kind.ts'
 import { subdomainFaults } from './names.ts'
 import { defaultPodSpec } from './pod-spec/defaults.ts'
 import { validateTemplate } from './pod-spec/validate.ts'
-import { nameWarning, nonNegative, selectorMatches, validateSelector } from './workload.ts'
+import { nonNegative, selectorMatches, selects, templateWarnings, validateSelector } from './workload.ts'
 
 const IMMUTABLE = ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy']
 const INT32_MAX = 2_147_483_647
@@ -27,7 +27,10 @@ export const job: Kind = {
   defaults,
   prepareCreate(object) {
     object.status = {}
+    // Labels that the job took from its template follow it.
+    const isDefaulted = isSame(object.metadata.labels, templateLabels(object))
     if (!object.spec?.['manualSelector']) generateSelector(object)
+    if (isDefaulted) object.metadata.labels = { ...templateLabels(object) }
   },
   prepareUpdate(next, previous) {
     next.status = previous.status ?? {}
@@ -36,11 +39,12 @@ export const job: Kind = {
     if (previous.spec) next.spec = previous.spec
   },
   validate,
+  validateCreate,
   validateUpdate,
   validateStatus: next =>
     ['active', 'succeeded', 'failed', 'ready', 'terminating'].flatMap(field => nonNegative(next.status?.[field], `status.${field}`)),
   selectableFields: object => ({ 'status.successful': String(object.status?.['succeeded'] ?? 0) }),
-  warnings: nameWarning,
+  warnings: templateWarnings,
   columns: [
     NAME,
     column('Status', 'Status of the job.'),
@@ -93,6 +97,34 @@ function generateSelector(object: Draft): void {
   selector['matchLabels'] = { 'batch.kubernetes.io/controller-uid': uid, ...(selector['matchLabels'] as object | undefined) }
 }
 
+function templateLabels(object: Draft): Record<string, string> | undefined {
+  return ((object.spec?.['template'] as Json | undefined)?.['metadata'] as Json | undefined)?.['labels'] as
+    | Record<string, string>
+    | undefined
+}
+
+/** A generated selector is worth nothing when the template's own labels stand in its way (`validateGeneratedSelector`). */
+function validateCreate(object: Draft): FieldError[] {
+  if (object.spec?.['manualSelector']) return []
+  const { name, uid } = object.metadata
+  const labels = templateLabels(object) ?? {}
+  const errors: FieldError[] = []
+  const generated = {
+    'controller-uid': uid,
+    'job-name': name,
+    'batch.kubernetes.io/controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+  }
+  for (const [key, value] of Object.entries(generated)) {
+    if (labels[key] !== value) errors.push(invalidValue(`spec.template.metadata.labels[${key}]`, labels, `must be '${value}'`))
+  }
+  const selector = object.spec?.['selector'] as Parameters<typeof selects>[0]
+  if (!selects(selector, { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': name })) {
+    errors.push(invalidValue('spec.selector', selector, '`selector` not auto-generated'))
+  }
+  return errors
+}
+
 function validate(object: Draft): FieldError[] {
   const spec = object.spec ?? {}
   const template = (spec['template'] ?? {}) as Json
@@ -107,6 +139,12 @@ function validate(object: Draft): FieldError[] {
   if (spec['completionMode'] === 'Indexed' && spec['completions'] === undefined) {
     errors.push(required('spec.completions', 'when completion mode is Indexed'))
   }
+  const oneOf = (field: string, values: readonly string[]) => {
+    const value = spec[field]
+    if (value !== undefined && !values.includes(String(value))) errors.push(notSupported(`spec.${field}`, value, values))
+  }
+  oneOf('completionMode', ['NonIndexed', 'Indexed'])
+  oneOf('podReplacementPolicy', spec['podFailurePolicy'] ? ['Failed'] : ['Failed', 'TerminatingOrFailed'])
   errors.push(...validateTemplate(template, 'spec.template'))
   const restart = ((template['spec'] ?? {}) as Json)['restartPolicy']
   const allowed = ['OnFailure', 'Never']

@@ -37,11 +37,15 @@ export interface Kind extends Resource {
   readonly defaults?: (object: Draft) => void
   /** Takes out what a client may not set, and sets what the server sets. */
   readonly prepareCreate?: (object: Draft) => void
+  /** Why the cluster's admission refuses the object (403), if it does. */
+  readonly admit?: (object: Draft) => string | undefined
   readonly prepareUpdate?: (next: Draft, previous: Draft) => void
   readonly prepareStatus?: (next: Draft, previous: Draft) => void
   readonly validate?: (object: Draft) => FieldError[]
   /** Gives the object what the cluster has one of each only: addresses and ports. Runs after validation, last before the write. */
   readonly allocate?: (next: Draft, previous: Draft | undefined, taken: () => Iterable<Draft>) => FieldError[]
+  /** On top of `validate`, for new objects. */
+  readonly validateCreate?: (object: Draft) => FieldError[]
   /** On top of `validate`, which runs on updates too. */
   readonly validateUpdate?: (next: Draft, previous: Draft) => FieldError[]
   readonly validateStatus?: (next: Draft, previous: Draft) => FieldError[]

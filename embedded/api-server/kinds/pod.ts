@@ -1,5 +1,5 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
-import { type FieldError, invalidValue } from '../field-error.ts'
+import { type FieldError, forbiddenField, invalidValue } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
 import { AGE, column, NAME, wideColumn } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
@@ -9,6 +9,7 @@ import { defaultPodSpec } from './pod-spec/defaults.ts'
 import { qualityOfService } from './pod-spec/quality-of-service.ts'
 import { validatePodUpdate } from './pod-spec/update.ts'
 import { validatePodSpec } from './pod-spec/validate.ts'
+import { podWarnings } from './pod-spec/warnings.ts'
 
 export const pod: Kind = {
   ...RESOURCES.pods,
@@ -24,8 +25,9 @@ export const pod: Kind = {
   defaults,
   prepareCreate(object) {
     admit(object)
-    object.status = { phase: 'Pending', qosClass: qualityOfService(object.spec ?? {}) }
+    object.status = { phase: 'Pending', qosClass: qualityOfService(object.spec ?? {}), ...gated(object) }
   },
+  admit: refuse,
   prepareUpdate(next, previous) {
     if (next.spec) next.spec['priority'] ??= previous.spec?.['priority']
     admit(next)
@@ -40,6 +42,8 @@ export const pod: Kind = {
     syncIps(status)
   },
   validate,
+  validateCreate: ({ spec }) =>
+    spec?.['ephemeralContainers'] ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')] : [],
   validateUpdate: validatePodUpdate,
   selectableFields: object => ({
     'spec.nodeName': String(object.spec?.['nodeName'] ?? ''),
@@ -54,7 +58,7 @@ export const pod: Kind = {
   warnings(object) {
     const faults = object.metadata.name ? labelFaults(object.metadata.name) : []
     const text = "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
-    return faults.length > 0 ? [`${text}: [${faults.join(' ')}]`] : []
+    return [...(faults.length > 0 ? [`${text}: [${faults.join(' ')}]`] : []), ...podWarnings(object.spec ?? {}, 'spec')]
   },
   columns: [
     NAME,
@@ -91,6 +95,27 @@ function defaults(object: Draft): void {
   }
   spec['enableServiceLinks'] ??= true
   if (object.status) syncIps(object.status)
+}
+
+/** What the priority and runtime-class plug-ins refuse: there are no such classes here. */
+function refuse({ spec = {} }: Draft): string | undefined {
+  const { priority, preemptionPolicy, priorityClassName, overhead } = spec
+  if (priorityClassName) return `no PriorityClass with name ${priorityClassName} was found`
+  if (priority) {
+    return `the integer value of priority (${priority}) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name`
+  }
+  if (preemptionPolicy !== 'PreemptLowerPriority') {
+    return `the string value of PreemptionPolicy (${preemptionPolicy}) must not be provided in pod spec; priority admission controller computed PreemptLowerPriority from the given PriorityClass name`
+  }
+  return overhead ? 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead' : undefined
+}
+
+/** A pod that others hold back is told to be so from the start. */
+function gated({ spec = {}, metadata }: Draft): Json {
+  if (list(spec['schedulingGates']).length === 0) return {}
+  const message = 'Scheduling is blocked due to non-empty scheduling gates'
+  const times = { lastProbeTime: null, lastTransitionTime: metadata.creationTimestamp }
+  return { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated', message, ...times }] }
 }
 
 const UNREACHABLE_SECONDS = 300

@@ -6,7 +6,7 @@ import { isSame } from './compare.ts'
 import type { Draft, Kind } from './kind.ts'
 import { subdomainFaults } from './names.ts'
 import { defaultPodSpec } from './pod-spec/defaults.ts'
-import { nameWarning, nonNegative, validateReplicaStatus, validateReplicated } from './workload.ts'
+import { nonNegative, templateWarnings, validateReplicaStatus, validateReplicated } from './workload.ts'
 
 export const replicaSet: Kind = {
   ...RESOURCES.replicaSets,
@@ -50,7 +50,7 @@ export const replicaSet: Kind = {
       ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
     ),
   selectableFields: object => ({ 'status.replicas': String(object.status?.['replicas'] ?? 0) }),
-  warnings: nameWarning,
+  warnings: templateWarnings,
   columns: [
     NAME,
     integerColumn('Desired', 'How many pods there should be.'),

@@ -3,6 +3,7 @@ import type { Json } from '../schema/decode.ts'
 import type { Draft } from './kind.ts'
 import { labelFaults, labelValueFaults, qualifiedNameFaults } from './names.ts'
 import { validateTemplate } from './pod-spec/validate.ts'
+import { podWarnings } from './pod-spec/warnings.ts'
 
 interface LabelSelector {
   matchLabels?: Record<string, string>
@@ -22,6 +23,7 @@ export function validateReplicated(spec: Json): FieldError[] {
   else {
     errors.push(...validateSelector(selector, 'spec.selector'))
     if (isEmptySelector(selector)) errors.push(invalidValue('spec.selector', selector, 'empty selector is invalid for deployment'))
+    else if (errors.length > 0) return [...errors, invalidValue('spec.selector', selector, 'invalid label selector')]
   }
   errors.push(...selectorMatches(selector, template))
   errors.push(...validateTemplate(template, 'spec.template'))
@@ -86,12 +88,15 @@ export function validateReplicaStatus(next: Draft, counters: readonly string[], 
   return errors
 }
 
-/** A name that is legal but no label ends up in host names. */
-export function nameWarning(object: Draft): string[] {
+/** What is legal in a workload and hardly meant; a name that is no label ends up in host names. */
+export function templateWarnings(object: Draft): string[] {
   const faults = object.metadata.name ? labelFaults(object.metadata.name) : []
-  if (faults.length === 0) return []
+  const pod = ((object.spec?.['template'] as Json | undefined)?.['spec'] ?? {}) as Json
+  const warnings = podWarnings(pod, 'spec.template.spec')
+  if (faults.length === 0) return warnings
   return [
     `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${faults.join(' ')}]`,
+    ...warnings,
   ]
 }
 

@@ -52,6 +52,11 @@ export function validateContainer(
     if (isInit) errors.push(forbiddenField(`${path}.${kind}`, 'may not be set for init containers without restartPolicy=Always'))
     else errors.push(...validateProbe(probe, `${path}.${kind}`, kind))
   }
+  const security = (container['securityContext'] ?? {}) as Json
+  if (security['privileged'] && security['allowPrivilegeEscalation'] === false) {
+    const text = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'
+    errors.push(invalidValue(`${path}.securityContext`, security, text))
+  }
   for (const hook of ['postStart', 'preStop']) {
     const handler = (container['lifecycle'] as Json | undefined)?.[hook] as Json | undefined
     if (handler) errors.push(...validateHandler(handler, `${path}.lifecycle.${hook}`, true))
@@ -123,8 +128,9 @@ function validateFieldRef(reference: Json, path: string): FieldError[] {
   const fieldPath = String(reference['fieldPath'] ?? '')
   if (!fieldPath) return [required(`${path}.fieldPath`)]
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath)
-  if (subscript) return qualifiedNameFaults(subscript[2] ?? '').map(fault => invalidValue(`${path}.fieldPath`, fieldPath, fault))
-  return FIELD_PATHS.includes(fieldPath) ? [] : [notSupported(`${path}.fieldPath`, fieldPath, FIELD_PATHS)]
+  if (subscript) return qualifiedNameFaults(subscript[2] ?? '').map(fault => invalidValue(path, subscript[2], fault))
+  if (FIELD_PATHS.includes(fieldPath)) return []
+  return [invalidValue(`${path}.fieldPath`, fieldPath, `error converting fieldPath: field label not supported: ${fieldPath}`)]
 }
 
 function validateEnvFrom(sources: readonly Json[], path: string): FieldError[] {
@@ -138,8 +144,8 @@ function validateEnvFrom(sources: readonly Json[], path: string): FieldError[] {
       if (!name) errors.push(required(`${place}.${field}.name`))
       else errors.push(...subdomainFaults(name).map(fault => invalidValue(`${place}.${field}.name`, name, fault)))
     }
-    if (references.length === 0) errors.push(invalidValue(place, '', 'must specify one of: `configMapRef` or `secretRef`'))
-    if (references.length > 1) errors.push(invalidValue(place, '', 'may not have more than one field specified at a time'))
+    if (references.length === 0) errors.push(invalidValue(path, '', 'must specify one of: `configMapRef` or `secretRef`'))
+    if (references.length > 1) errors.push(invalidValue(path, '', 'may not have more than one field specified at a time'))
     return errors
   })
 }
@@ -152,8 +158,8 @@ function validateMounts(mounts: readonly Json[], path: string, volumes: Readonly
     const name = String(mount['name'] ?? '')
     const mountPath = String(mount['mountPath'] ?? '')
     if (!name) errors.push(required(`${place}.name`))
-    if (!mountPath) errors.push(required(`${place}.mountPath`))
     if (!volumes.has(name)) errors.push(missing(`${place}.name`, name))
+    if (!mountPath) errors.push(required(`${place}.mountPath`))
     if (places.has(mountPath)) errors.push(invalidValue(`${place}.mountPath`, mountPath, 'must be unique'))
     places.add(mountPath)
   }
@@ -208,16 +214,18 @@ const HANDLERS = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep']
 function validateHandler(handler: Json, path: string, isHook: boolean): FieldError[] {
   const given = HANDLERS.filter(kind => handler[kind])
   if (given.length === 0) return [required(path, 'must specify a handler type')]
-  const errors = given.slice(1).map(kind => forbiddenField(`${path}.${kind}`, 'may not specify more than 1 handler type'))
+  const [first] = given
+  const errors: FieldError[] = []
   const { exec, httpGet, tcpSocket } = handler as { exec?: Json; httpGet?: Json; tcpSocket?: Json }
-  if (exec && list(exec['command']).length === 0) errors.push(required(`${path}.exec.command`))
-  if (httpGet) {
+  if (first === 'exec' && list(exec?.['command']).length === 0) errors.push(required(`${path}.exec.command`))
+  if (first === 'httpGet' && httpGet) {
     if (!httpGet['path']) errors.push(required(`${path}.httpGet.path`))
     errors.push(...portErrors(httpGet['port'], `${path}.httpGet.port`))
     errors.push(...oneOf(httpGet['scheme'], `${path}.httpGet.scheme`, ['HTTP', 'HTTPS']))
   }
-  if (tcpSocket) errors.push(...portErrors(tcpSocket['port'], `${path}.tcpSocket.port`))
-  if (isHook && handler['grpc']) errors.push(forbiddenField(`${path}.grpc`, 'may not be used in a lifecycle hook'))
+  if (first === 'tcpSocket' && tcpSocket) errors.push(...portErrors(tcpSocket['port'], `${path}.tcpSocket.port`))
+  if (isHook && first === 'grpc') errors.push(forbiddenField(`${path}.grpc`, 'may not be used in a lifecycle hook'))
+  errors.push(...given.slice(1).map(kind => forbiddenField(`${path}.${kind}`, 'may not specify more than 1 handler type')))
   return errors
 }
 

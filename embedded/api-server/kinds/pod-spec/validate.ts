@@ -4,7 +4,7 @@ import { labelFaults, labelValueFaults, qualifiedNameFaults, subdomainFaults } f
 import { validateContainer } from './containers.ts'
 
 const RESTART_POLICIES = ['Always', 'OnFailure', 'Never']
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']
+const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None']
 const SECONDS_MAX = 2_147_483_647
 
 /** What the real server checks of a pod spec, in its order (`ValidatePodSpec`), as far as this platform's pods go. */
@@ -28,6 +28,7 @@ export function validatePodSpec(spec: Json, path: string, isPod: boolean): Field
       names.add(name)
     }
   }
+  errors.push(...hostPortConflicts(containers, `${path}.containers`))
   const restart = spec['restartPolicy']
   if (!RESTART_POLICIES.includes(String(restart))) errors.push(notSupported(`${path}.restartPolicy`, restart, RESTART_POLICIES))
   const dns = spec['dnsPolicy']
@@ -68,22 +69,39 @@ export function validateLabels(labels: unknown, path: string): FieldError[] {
   ])
 }
 
+/** Two containers of a pod cannot have one port of the node. */
+function hostPortConflicts(containers: readonly Json[], path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const seen = new Set<string>()
+  for (const [index, container] of containers.entries()) {
+    for (const [at, port] of list(container['ports']).entries()) {
+      if (!port['hostPort']) continue
+      const text = `${port['protocol']}/${port['hostIP'] ?? ''}/${port['hostPort']}`
+      if (seen.has(text)) errors.push(duplicate(`${path}[${index}].ports[${at}].hostPort`, text))
+      seen.add(text)
+    }
+  }
+  return errors
+}
+
 function validateVolumes(volumes: readonly Json[], path: string, errors: FieldError[]): ReadonlySet<string> {
   const names = new Set<string>()
   for (const [index, volume] of volumes.entries()) {
     const place = `${path}[${index}]`
     const name = String(volume['name'] ?? '')
     const sources = Object.keys(volume).filter(key => key !== 'name')
+    const faultsBefore = errors.length
     if (sources.length === 0) errors.push(required(place, 'must specify a volume type'))
     for (const source of sources.slice(1)) errors.push(forbiddenField(`${place}.${source}`, 'may not specify more than 1 volume type'))
     if (!name) errors.push(required(`${place}.name`))
     else errors.push(...labelFaults(name).map(fault => invalidValue(`${place}.name`, name, fault)))
     if (names.has(name)) errors.push(duplicate(`${place}.name`, name))
-    names.add(name)
     const { secret, configMap, hostPath } = volume as { secret?: Json; configMap?: Json; hostPath?: Json }
     if (secret && !secret['secretName']) errors.push(required(`${place}.secret.secretName`))
     if (configMap && !configMap['name']) errors.push(required(`${place}.configMap.name`))
     if (hostPath && !hostPath['path']) errors.push(required(`${place}.hostPath.path`))
+    // A volume with a fault is none that a mount or another volume can meet.
+    if (errors.length === faultsBefore) names.add(name)
   }
   return names
 }
