@@ -25,8 +25,8 @@ export interface ConnectionHost {
    * @returns who wants the rest of the body; undefined: nobody
    */
   serve(head: RequestHead, body: string, downstream: Downstream): RequestSink | undefined
-  /** What came was no request; the connection answers and closes by itself. `text`: what there was of its head. */
-  refused(code: ErrorCode, text: string, downstream: Downstream): void
+  /** What came was no request; the connection has answered it. `text`: what there was of its head. */
+  refused(code: ErrorCode, text: string, client: Client, bytesSent: number): void
   /** The code of this connection failed; it was cut. */
   failed(error: unknown): void
   closed(connection: Connection): void
@@ -380,14 +380,16 @@ export class Connection implements Receiver, Downstream, Timed {
 
   /** Answers something that was no request, and closes. */
   #refuse(code: ErrorCode, text: string): void {
+    const start = text === '' ? this.#head.start : text
     this.#head.clear()
+    const before = this.#writer.bytesWritten
     const reply = errorReply(code, undefined)
     const status = ERRORS[code].status
     this.#writer.text(
       `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${reply.fields}Content-Length: ${reply.body.length}\r\nConnection: close\r\n\r\n${reply.body}`,
     )
     this.flush()
-    this.#host.refused(code, text, this)
+    this.#host.refused(code, start, this.client, this.#writer.bytesWritten - before)
     this.#close()
   }
 

@@ -51,6 +51,11 @@ export class HeadBuffer {
     this.#length = 0
   }
 
+  /** How an unfinished head begins, for the log. */
+  get start(): string {
+    return this.#bytes?.toString('latin1', 0, Math.min(this.#length, 256)) ?? ''
+  }
+
   /** Whether the request line, or the head behind it, was what grew too large. */
   get firstLineEnded(): boolean {
     return this.#bytes?.subarray(2, this.#length).includes(LF) ?? false

@@ -44,6 +44,14 @@ suite('The access log', () => {
     const [refused = ''] = await linesOf('json', ['GET /a HTTP/1.1\r\nHost: none\r\nConnection: close\r\n\r\n'])
     assert.equal(JSON.parse(refused).code, 'R10')
   })
+  test('writes what was no request, and nothing of it gets out of its field', async () => {
+    const [bad = '', late = ''] = await linesOf('classic', ['GET /a - 200 - "b" HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'GET /\r\n\r\n'])
+    assert.equal(bad.split(' - ').length, 14)
+    assert.match(bad, /^\[[^\]]+\] - - - 127\.0\.0\.1 - - - 400 - "GET \/a \\x2D 200 \\x2D \\x22b\\x22 HTTP\/1\.1" - \d+ - /)
+    assert.match(late, / - 400 - "GET \/" - /)
+    const [json = ''] = await linesOf('json', ['GET /\r\n\r\n'])
+    assert.equal(JSON.parse(json).code, 'R40')
+  })
   test('writes one line for each of many', async () => {
     const request = 'GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n'
     const lines = await linesOf('classic', [`${request.repeat(499)}${request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')}`])

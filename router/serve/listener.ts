@@ -34,7 +34,7 @@ export interface ListenerHost {
   /** Whether one more connection may come; when not, it is closed at once. */
   admit(): boolean
   /** A connection was turned away before it was served. */
-  refused(): void
+  turnedAway(): void
 }
 
 /** Serves an accepted connection: takes its socket, returns who reads it. */
@@ -60,7 +60,7 @@ export async function listenPlain(
     // It may be gone again by now.
     if (peer === undefined) raw.destroy()
     else if (!owner.admit() || !mayEnter(peer, owner)) {
-      owner.refused()
+      owner.turnedAway()
       raw.destroy()
     } else if (owner.settings().proxyProtocol) {
       adoptSocket(raw, socket => {
@@ -100,7 +100,7 @@ export async function listenTls(
     readSocket(socket, serve(socket, arrival.peer))
   })
   secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
-    owner.refused()
+    owner.turnedAway()
     socket.destroy()
   })
   const server = createNetServer({ ...ACCEPTED, allowHalfOpen: false }, raw => {
@@ -109,7 +109,7 @@ export async function listenTls(
     // It may be gone again by now.
     if (peer === undefined) raw.destroy()
     else if (!owner.admit() || !mayEnter(peer, owner)) {
-      owner.refused()
+      owner.turnedAway()
       raw.destroy()
     } else if (owner.settings().proxyProtocol) readHeader(raw, owner, header => secure(raw, stated(header, peer)))
     else secure(raw, peer)
@@ -184,7 +184,7 @@ function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader
     raw.off('data', read)
     raw.removeAllListeners('end')
     if (header === false) {
-      owner.refused()
+      owner.turnedAway()
       raw.destroy()
       return
     }

@@ -8,7 +8,8 @@ import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
 import { Relay } from '../stream/relay.ts'
 import type { RouteTable } from '../table/route.ts'
-import { AccessLog, type AccessLogFormat } from './access-log.ts'
+import { type AccessLogFormat, accessLine, refusalLine } from './access-line.ts'
+import { AccessLog } from './access-log.ts'
 import { choose } from './balance.ts'
 import { Client } from './client.ts'
 import type { ErrorCode } from './errors.ts'
@@ -67,6 +68,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #log: Log
   readonly #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
+  readonly #format: AccessLogFormat
   readonly #tally = new Tally()
   readonly #connections = new Set<Connection>()
   readonly #relays = new Set<Relay>()
@@ -84,7 +86,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#log = options.log
     this.#tlsOptions = options.tls ?? {}
     const format = options.accessLog ?? 'off'
-    this.#accessLog = format === 'off' ? undefined : new AccessLog(format, options.accessLogFd ?? 1)
+    this.#format = format === 'json' ? 'json' : 'classic'
+    this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogFd ?? 1)
   }
 
   async listenHttp(port: number, host: string, options: ListenOptions = {}): Promise<number> {
@@ -153,12 +156,16 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     if (exchange.recorded) return
     exchange.recorded = true
     this.#tally.count(exchange)
-    this.#accessLog?.add(exchange)
+    this.#accessLog?.add(accessLine(this.#format, exchange))
   }
 
-  refused(code?: ErrorCode): void {
-    if (code === undefined) this.#tally.stats.connectionsRefused++
-    else this.#tally.fault(code)
+  refused(code: ErrorCode, text: string, client: Client, bytesSent: number): void {
+    this.#tally.refused(code)
+    this.#accessLog?.add(refusalLine(this.#format, { code, text, address: client.address, bytesSent }))
+  }
+
+  turnedAway(): void {
+    this.#tally.stats.connectionsRefused++
   }
 
   admit(): boolean {

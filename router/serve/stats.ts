@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts'
+import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
 // Upper bounds in seconds, as Prometheus' `le`; one more bucket holds the rest.
@@ -67,7 +67,7 @@ export class Tally {
     stats.responses[family]++
     stats.bytesSent += bytes
     if (exchange.attempts > 1) stats.retries++
-    if (exchange.code !== undefined) this.fault(exchange.code)
+    if (exchange.code !== undefined) this.#fault(exchange.code)
     if (exchange.route !== undefined) {
       const app = this.#app(exchange.route.app)
       app.responses[family]++
@@ -81,8 +81,14 @@ export class Tally {
     stats.latencySum += seconds
   }
 
-  /** An error outside any exchange, or the one that ended it. */
-  fault(code: ErrorCode): void {
+  /** An answer to something that was no request. */
+  refused(code: ErrorCode): void {
+    this.stats.requests++
+    this.stats.responses[ERRORS[code].status < 500 ? 3 : 4]++
+    this.#fault(code)
+  }
+
+  #fault(code: ErrorCode): void {
     this.stats.errors[code] = (this.stats.errors[code] ?? 0) + 1
   }
 
