@@ -218,6 +218,19 @@ export function deploymentCases(api: Api, agent: NodeAgent): void {
       await agent.setReady(fresh, true)
       await settled(object => object.status.updatedReplicas === 2)
     })
+    test('scales in the middle of a rollout in proportion', async () => {
+      const { change, image, settled, sets } = await ground({
+        replicas: 10,
+        strategy: { rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } },
+      })
+      await settled()
+      await image('registry.test/c:2', 'starting')
+      await settled(object => object.status.updatedReplicas === 5 && object.status.replicas === 13)
+      await change({ replicas: 15 })
+      await settled(object => object.status.observedGeneration === 3 && object.status.replicas === 18)
+      const byRevision = revisions(await sets())
+      assert.deepEqual([byRevision['1'].spec.replicas, byRevision['2'].spec.replicas], [11, 7])
+    })
     test('says ProgressDeadlineExceeded when nothing moves in time', async () => {
       const { settled } = await ground({ progressDeadlineSeconds: 1, template: acting('starting') })
       const late = await settled(object => condition(object, 'Progressing')?.reason === 'ProgressDeadlineExceeded')

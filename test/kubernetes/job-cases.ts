@@ -88,6 +88,17 @@ export function jobCases(api: Api, agent: NodeAgent): void {
       await api.patch('merge', at('jobs', namespace, 'j'), { spec: { suspend: false } })
       await settled(ended('Complete'))
     })
+    test('that is suspended on its way loses its pods, and starts anew when resumed', async () => {
+      const { namespace, settled, pods } = await ground('ready')
+      await settled(object => object.status.ready === 1)
+      await api.patch('merge', at('jobs', namespace, 'j'), { spec: { suspend: true } })
+      const waiting = await settled(ended('Suspended'))
+      await pods(objects => objects.length === 0)
+      assert.deepEqual([waiting.status.startTime, waiting.status.failed], [undefined, undefined])
+      await api.patch('merge', at('jobs', namespace, 'j'), { spec: { suspend: false } })
+      const again = await settled(object => object.status.ready === 1 && object.status.startTime)
+      assert.equal(condition(again, 'Suspended').status, 'False')
+    })
     test('goes by itself after ttlSecondsAfterFinished', async () => {
       const { namespace, pods } = await ground('succeed', { ttlSecondsAfterFinished: 1 })
       await observeGone(api, at('jobs', namespace), 'j')
