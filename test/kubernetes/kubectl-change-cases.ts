@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { type Api, at, type Json } from './api.ts'
+import { type Api, at, type Json, unique } from './api.ts'
 import type { Kubectl } from './kubectl.ts'
 import { CONDUCT, type NodeAgent } from './node-agent.ts'
 import { isRolledOut, observe, observeOne } from './observe.ts'
@@ -179,6 +179,27 @@ export function kubectlChangeCases(api: Api, kubectl: Kubectl, agent: NodeAgent)
       assert.deepEqual((await read('services', 'd')).spec.selector, { app: 'a' })
       await ok('autoscale', 'deployment', 'd', '--min=1', '--max=3', '--cpu=80%')
       assert.equal((await read('horizontalpodautoscalers', 'd')).spec.maxReplicas, 3)
+    })
+
+    test('cordon, uncordon and taint', async () => {
+      const name = unique('node')
+      await api.must('POST', at('nodes'), { metadata: { name } })
+      assert.equal(await kubectl.ok(['cordon', name]), `node/${name} cordoned\n`)
+      assert.equal((await api.must('GET', at('nodes', '', name))).spec.unschedulable, true)
+      assert.equal(await kubectl.ok(['uncordon', name]), `node/${name} uncordoned\n`)
+      assert.equal(await kubectl.ok(['taint', 'node', name, 'a=b:NoSchedule']), `node/${name} tainted\n`)
+      const { spec } = await api.must('GET', at('nodes', '', name))
+      assert.equal(spec.unschedulable, undefined)
+      assert.ok(spec.taints.some((taint: Json) => taint.key === 'a' && taint.value === 'b' && taint.effect === 'NoSchedule'))
+    })
+    test('drain evicts the pods of a node', async () => {
+      const { namespace } = await ground()
+      const name = unique('node')
+      await api.must('POST', at('nodes'), { metadata: { name } })
+      await api.must('POST', at('pods', namespace), pod('p', { nodeName: name }, { annotations: { [CONDUCT]: 'ready' } }))
+      const said = await kubectl.ok(['drain', name, '--force', '--grace-period=1', '--timeout=60s'])
+      assert.match(said, new RegExp(`evicting pod ${namespace}/p\n|node/${name} drained`))
+      assert.equal((await api.get(at('pods', namespace, 'p'))).status, 404)
     })
 
     test('delete waits until a pod has ended', async () => {

@@ -209,6 +209,9 @@ export function kubectlReadCases(api: Api, kubectl: Kubectl, agent: NodeAgent): 
     test('auth can-i', async () => {
       assert.equal(await kubectl.ok(['auth', 'can-i', 'create', 'deployments', '-n', namespace]), 'yes\n')
     })
+    test('auth whoami', async () => {
+      assert.match(await kubectl.ok(['auth', 'whoami']), /^Groups +\[system:masters system:authenticated\]$/m)
+    })
     test('events', async () => {
       const shown = await inside('events', '--for', 'deployment/web')
       assert.match(shown, /Normal +ScalingReplicaSet +Deployment\/web +Scaled up replica set web-\w+ from 0 to 2/)
