@@ -4,7 +4,7 @@
 //   node setup.mjs FILE [ARGUMENT…]
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -44,6 +44,9 @@ async function setUp() {
     .digest('hex')
   const isDone = () => existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
   if (isDone()) return
+  // npm ci empties the folder first, which would be somebody else's.
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink())
+    fail('node_modules is a link to packages of another version of this project: remove the link, and this installs its own')
   await takeLock()
   try {
     if (isDone()) return

@@ -24,7 +24,20 @@ suite('parseFlags()', () => {
     assert.deepEqual([flags.httpPort, flags.httpsPort, flags.sample, flags.home], [0, 443, false, '/data/drycc'])
   })
 
-  for (const args of [['--http-port', 'x'], ['--http-port', '65536'], ['--http-port', '-1'], ['--port', '1'], ['serve'], ['--home']]) {
+  for (const args of [
+    ['--http-port', 'x'],
+    ['--http-port', '65536'],
+    ['--http-port', '-1'],
+    ['--port', '1'],
+    ['serve'],
+    ['--home'],
+    ['--home='],
+  ]) {
     test(`refuses ${args.join(' ')}`, () => assert.throws(() => parseFlags(args, {}), FlagError))
   }
+
+  test('names the flags that want the same port', () => {
+    assert.throws(() => parseFlags(['--http-port', '8443'], {}), /^FlagError: Cannot use port 8443 for --http-port and --https-port/)
+    parseFlags(['--http-port', '0', '--https-port', '0'], {})
+  })
 })

@@ -52,13 +52,21 @@ export function parseFlags(args: readonly string[], env: NodeJS.ProcessEnv): Fla
   } as const
   const { values } = attempt(() => parseArgs({ args: [...args], options, strict: true }))
   const port = (name: keyof typeof PORTS) => parsePort(name, values[name] ?? (env[variable(name)] || PORTS[name]))
+  if (values.home === '') throw new FlagError('Cannot use an empty --home: name a folder, or leave the flag out')
   const dataHome = env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local', 'share')
+  const ports = {
+    'http-port': port('http-port'),
+    'https-port': port('https-port'),
+    'git-port': port('git-port'),
+    'kube-port': port('kube-port'),
+  }
+  requireDistinct(ports)
   return {
     home: resolve(values.home ?? (env['DRYCC_HOME'] || join(dataHome, 'drycc'))),
-    httpPort: port('http-port'),
-    httpsPort: port('https-port'),
-    gitPort: port('git-port'),
-    kubePort: port('kube-port'),
+    httpPort: ports['http-port'],
+    httpsPort: ports['https-port'],
+    gitPort: ports['git-port'],
+    kubePort: ports['kube-port'],
     sample: !(values['no-sample'] ?? /^(1|true|yes)$/i.test(env['DRYCC_NO_SAMPLE'] ?? '')),
     help: values.help ?? false,
   }
@@ -76,6 +84,14 @@ function parsePort(name: string, text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
   if (!(port <= 65_535)) throw new FlagError(`Cannot read port "${text}" of --${name}: write a number from 0 to 65535`)
   return port
+}
+
+function requireDistinct(ports: Readonly<Record<string, number>>): void {
+  const byPort = Map.groupBy(Object.entries(ports), ([, port]) => port)
+  for (const [port, flags] of byPort) {
+    if (port !== 0 && flags.length > 1)
+      throw new FlagError(`Cannot use port ${port} for ${flags.map(([flag]) => `--${flag}`).join(' and ')}: choose two`)
+  }
 }
 
 function variable(flag: string): string {

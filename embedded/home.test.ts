@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
@@ -40,6 +40,18 @@ suite('Home', () => {
     assert.equal(statSync(file).mode & 0o777, 0o600)
     assert.equal(statSync(home.path).mode & 0o777, 0o700)
     home.close()
+  })
+
+  test('leaves a folder of somebody else as it is', () => {
+    const path = join(folder, 'foreign')
+    mkdirSync(path, { mode: 0o755 })
+    writeFileSync(join(path, 'diary.txt'), '')
+    assert.throws(
+      () => Home.open(path),
+      (error: unknown) => error instanceof HomeError && /holds other files: choose a new or empty folder with --home$/.test(error.message),
+    )
+    assert.equal(statSync(path).mode & 0o777, 0o755)
+    assert.deepEqual(readdirSync(path), ['diary.txt'])
   })
 
   test('says in one line why a folder cannot be used', () => {

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+
+/** What a start that was cut short may leave, and what an empty volume has. */
+const OWN_BEFORE_LOCK = new Set(['.writable', 'lost+found'])
 
 /** What keeps a copy from starting; its message is one line for the person who started it. */
 export class HomeError extends Error {
@@ -21,9 +24,10 @@ export class Home {
   /**
    * Makes the folder (mode 0700) where it is missing and takes it for this process.
    *
-   * @throws {HomeError} when it cannot be written, or another copy runs on it
+   * @throws {HomeError} when it cannot be written, another copy runs on it, or it is in use for something else
    */
   static open(path: string): Home {
+    if (isForeign(path)) throw new HomeError(`${path} holds other files: choose a new or empty folder with --home`)
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 })
       chmodSync(path, 0o700)
@@ -82,5 +86,14 @@ export class Home {
 
   close(): void {
     this.#lock.close()
+  }
+}
+
+/** True for a folder with files that are not ours: a slip such as `--home ~` must neither litter it nor change who may enter it. */
+function isForeign(path: string): boolean {
+  try {
+    return !existsSync(join(path, 'lock')) && readdirSync(path).some(name => !OWN_BEFORE_LOCK.has(name))
+  } catch {
+    return false
   }
 }

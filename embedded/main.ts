@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { join, relative } from 'node:path'
 import { createLog } from '../kernel/log.ts'
 import { deploySample } from './first-run.ts'
@@ -9,11 +10,22 @@ import { Screen } from './screen.ts'
 import { requireTools, ToolError } from './tools.ts'
 import { type Platform, startPlatform } from './up.ts'
 
+/** One Ctrl-C may arrive twice, from the terminal and through npm. */
+const ONE_KEYSTROKE_MS = 500
+
 const screen = new Screen()
-const stopping = Promise.withResolvers<string>()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.resolve(signal))
+let stoppingSince = 0
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
 
 process.exit(await run())
+
+/** A second Ctrl-C does not wait: the roles see that this process has gone, and end by themselves. */
+function stop(signal: NodeJS.Signals): void {
+  if (signal === 'SIGINT' && stopping.signal.aborted && performance.now() - stoppingSince > ONE_KEYSTROKE_MS) process.exit(130)
+  if (!stopping.signal.aborted) stoppingSince = performance.now()
+  stopping.abort(signal)
+}
 
 /** @returns the exit code */
 async function run(): Promise<number> {
@@ -27,6 +39,7 @@ async function run(): Promise<number> {
     return await supervise(flags, Home.open(flags.home))
   } catch (error) {
     screen.failed()
+    if (stopping.signal.aborted) return 0
     const isOurs = error instanceof FlagError || error instanceof HomeError || error instanceof PortError || error instanceof ToolError
     process.stderr.write(`${isOurs ? error.message : `Cannot start: ${(error as Error).message}`}\n`)
     return 1
@@ -43,13 +56,17 @@ async function supervise(flags: Flags, home: Home): Promise<number> {
     log,
     ports: { 'http-port': flags.httpPort, 'https-port': flags.httpsPort, 'git-port': flags.gitPort, 'kube-port': flags.kubePort },
     onStep: text => screen.step(text),
+    signal: stopping.signal,
   })
   try {
     if (flags.sample && home.read('sample') === undefined) await firstSample(platform, home)
-    screen.done()
-    tell(platform, flags, performance.now() - startedAt)
-    await stopping.promise
-    screen.print()
+    if (!stopping.signal.aborted) {
+      screen.done()
+      tell(platform, flags, home.read('told') === undefined, performance.now() - startedAt)
+      home.write('told', 'the administrator’s password\n')
+      if (!stopping.signal.aborted) await once(stopping.signal, 'abort')
+      screen.print()
+    }
     screen.step('Stopping')
   } finally {
     await platform.stop()
@@ -61,20 +78,19 @@ async function supervise(flags: Flags, home: Home): Promise<number> {
 }
 
 async function firstSample(platform: Platform, home: Home): Promise<void> {
-  screen.step('Deploying the sample app: git push')
   const { api, account, token, apiHost, ports } = platform
-  const pushed = deploySample({ api, account, token, apiHost, httpPort: ports['http-port'] })
-  const outcome = await Promise.race([pushed.catch((error: Error) => error), stopping.promise.then(() => undefined)])
-  if (outcome === undefined) return
-  if (outcome instanceof Error) {
+  if (token === undefined) return
+  screen.step('Deploying the sample app: git push')
+  try {
+    await deploySample({ api, account, token, apiHost, httpPort: ports['http-port'], signal: stopping.signal })
+    home.write('sample', 'deployed\n')
+  } catch (error) {
     screen.failed()
-    screen.print(`\n${outcome.message}\n`)
-    return
+    if (!stopping.signal.aborted) screen.print(`\n${(error as Error).message}\n`)
   }
-  home.write('sample', 'deployed\n')
 }
 
-function tell(platform: Platform, flags: Flags, tookMs: number): void {
+function tell(platform: Platform, flags: Flags, isFirst: boolean, tookMs: number): void {
   const { ports, apiHost, account } = platform
   const dim = (text: string) => screen.style('dim', text)
   const url = (text: string) => screen.style('cyan', text)
@@ -94,8 +110,9 @@ function tell(platform: Platform, flags: Flags, tookMs: number): void {
   }
   screen.print(`${label('API')}${http(apiHost)}`)
   screen.print(`${label('Kubernetes')}KUBECONFIG=${platform.kubeconfig} kubectl get pods -A`)
-  const password = platform.isNewAccount ? `password ${screen.style('bold', account.password)}` : 'password'
-  screen.print(`${label('Admin')}user ${account.username}, ${password}  ${dim(`kept in ${join(flags.home, 'admin.json')}`)}`)
+  const password = isFirst ? `password ${screen.style('bold', account.password)}` : 'password'
+  const where = platform.token === undefined ? 'as changed by you' : `kept in ${join(flags.home, 'admin.json')}`
+  screen.print(`${label('Admin')}user ${account.username}, ${password}  ${dim(where)}`)
   screen.print()
   screen.print('  Push your own app, in the folder of its git repository:')
   screen.print()

@@ -16,6 +16,8 @@ export interface RoleOptions {
   /** Each time the role says that it is ready, with the ports that it bound. */
   readonly onReady?: (ports: Readonly<Record<string, number>>) => void
   readonly nodeArguments?: readonly string[]
+  /** Ends the first start when it is no longer wanted. */
+  readonly signal?: AbortSignal
 }
 
 const READY_TIMEOUT_MS = 60_000
@@ -49,10 +51,15 @@ export class RoleProcess implements Running {
   /**
    * Starts the role and waits until it is ready.
    *
-   * @throws {Error} when it ends, or says nothing for a minute, before it was ready for the first time; the message ends with its last words
+   * @throws {Error} when it ends, or says nothing for a minute, before it was ready for the first time; the message ends with its last words;
+   * or the signal's reason
    */
   static async start(options: RoleOptions): Promise<{ role: RoleProcess; ports: Readonly<Record<string, number>> }> {
+    const { signal } = options
+    signal?.throwIfAborted()
     const first = Promise.withResolvers<Readonly<Record<string, number>>>()
+    const giveUp = () => first.reject(signal?.reason)
+    signal?.addEventListener('abort', giveUp)
     const role = new RoleProcess(options, first)
     const timer = setTimeout(
       () => first.reject(new Error(`${options.name} was not ready in ${READY_TIMEOUT_MS / 1000} s`)),
@@ -65,6 +72,7 @@ export class RoleProcess implements Running {
       throw error
     } finally {
       clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
     }
   }
 

@@ -21,6 +21,8 @@ export interface UpOptions {
   readonly ports: Readonly<Record<PortFlag, number>>
   /** Called as each step begins. */
   readonly onStep?: (text: string) => void
+  /** Ends a start that is no longer wanted. */
+  readonly signal?: AbortSignal
 }
 
 export type PortFlag = 'http-port' | 'https-port' | 'git-port' | 'kube-port'
@@ -36,9 +38,8 @@ export interface Platform extends Running {
   readonly api: HttpClient
   readonly kubernetes: KubernetesApi
   readonly account: Administrator
-  readonly token: string
-  /** True when the administrator's password was made by this start. */
-  readonly isNewAccount: boolean
+  /** The administrator's; `undefined` when he has changed his password, which `account` then does not have. */
+  readonly token: string | undefined
   /** The processes of the roles, by name. */
   readonly roles: Readonly<Record<string, RoleProcess>>
 }
@@ -57,7 +58,8 @@ type RoleEnvironment = (bound: Bound) => Readonly<Record<string, string>>
  * Starts the platform as a cluster would run it: each role a process of its own, with an API server, controllers and a node agent in the
  * place of the cluster.
  *
- * @throws {PortError} for a taken port, or an `Error` that tells which role did not start and its last words; nothing is left running
+ * @throws {PortError} for a taken port, or an `Error` that tells which role did not start and its last words, or the
+ *   signal's reason; nothing is left running
  */
 export async function startPlatform(options: UpOptions): Promise<Platform> {
   const stack = new Stack(options.log)
@@ -69,7 +71,7 @@ export async function startPlatform(options: UpOptions): Promise<Platform> {
   }
 }
 
-async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions, stack: Stack): Promise<Platform> {
+async function start({ home, log, ports: wanted, onStep = () => {}, signal }: UpOptions, stack: Stack): Promise<Platform> {
   // A copy that was killed leaves this mark, and roles that end within moments.
   await checkPorts(wanted, home.read('running') === undefined ? 0 : 10_000)
   home.write('running', String(process.pid))
@@ -90,6 +92,7 @@ async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions,
       output,
       log,
       ...(onReady ? { onReady } : {}),
+      ...(signal ? { signal } : {}),
     })
     roles[name] = stack.add(name, started.role)
     return started.ports
@@ -202,8 +205,8 @@ async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions,
   onStep('Waiting for the API behind the router')
   const api = platformApi(ports['http-port'], API_HOST)
   stack.add('API client', { stop: () => api.close() })
-  await routed(api)
-  const { account, token, isNew } = await ensureAdministrator(home, api)
+  await routed(api, signal)
+  const { account, token } = await ensureAdministrator(home, api)
   return {
     ports,
     platformDomain: PLATFORM_DOMAIN,
@@ -214,16 +217,16 @@ async function start({ home, log, ports: wanted, onStep = () => {} }: UpOptions,
     kubernetes,
     account,
     token,
-    isNewAccount: isNew,
     roles,
     stop: () => stack.stop(),
   }
 }
 
 /** The router learns of the control plane by a watch: until then it answers 404 or 503 for it. */
-async function routed(api: HttpClient): Promise<void> {
+async function routed(api: HttpClient, signal?: AbortSignal): Promise<void> {
   const deadline = AbortSignal.timeout(30_000)
   for (;;) {
+    signal?.throwIfAborted()
     const { status } = await api.json('GET', '/v2/', undefined, { signal: deadline }).catch(error => {
       if (deadline.aborted)
         throw new Error('The API did not answer through the router in 30 s: see the log of the router', { cause: error })

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
+import { platformApi } from '../embedded/first-run.ts'
 import { httpGet, httpsGet } from './platform/traffic.ts'
 
 const MAIN = join(import.meta.dirname, '../embedded/main.ts')
@@ -20,6 +21,20 @@ suite('npm start', () => {
     for (const child of running) child.kill('SIGTERM')
     await Promise.all([...running].map(child => once(child, 'exit')))
     rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('a first start that is interrupted says nothing more, and leaves nothing running', async () => {
+    const child = spawn(process.execPath, [MAIN, '--home', home, ...FREE_PORTS], { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (output += chunk))
+    while (!/Starting the Kubernetes API/.test(output)) await once(child.stdout, 'data')
+    const askedAt = performance.now()
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'close')) as [number | null]
+    assert.equal(code, 0, output)
+    assert.doesNotMatch(output, /is up|Cannot|Error/)
+    assert.ok(performance.now() - askedAt < 5000, 'it does not finish the start first')
+    assert.deepEqual(leftBehind(), [])
   })
 
   test('the first start deploys the sample by a push, and tells where everything is', async () => {
@@ -53,8 +68,22 @@ suite('npm start', () => {
   test('after a kill -9 of the whole, everything is there again, on the same port', async () => {
     const platform = await start('--home', home, ...FREE_PORTS, '--http-port', String(port))
     assert.match((await httpGet(platform.ports().http, 'hello.localhost')).body, /Hello, world/)
+    const { password } = JSON.parse(readFileSync(join(home, 'admin.json'), 'utf8')) as { password: string }
+    const api = platformApi(platform.ports().http, 'drycc.localhost')
+    const { body } = await api.json<{ token: string }>('POST', '/v2/auth/login/', { username: 'admin', password })
+    const headers = { authorization: `token ${body.token}` }
+    const changed = await api.json('POST', '/v2/auth/passwd/', { password, new_password: 'my own' }, { headers })
+    assert.equal(changed.status, 200)
+    await api.close()
     assert.equal(await platform.end('SIGTERM'), 0)
     assert.deepEqual(leftBehind(), [])
+  })
+
+  test('it starts as well when the administrator has changed the password', async () => {
+    const platform = await start('--home', home, ...FREE_PORTS)
+    assert.match((await httpGet(platform.ports().http, 'hello.localhost')).body, /Hello, world/)
+    assert.match(platform.output(), /user admin, password +as changed by you/)
+    assert.equal(await platform.end('SIGTERM'), 0)
   })
 
   test('a taken port is one clear line', async () => {
