@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,6 +15,9 @@ import type { Target } from './target.ts'
 const SHARED = resolve(import.meta.dirname, '../../../shared/kubernetes/start.mjs')
 
 const START_WAIT_MS = 120_000
+
+/** Runs a command until the standard input ends, which it does even when this process is killed: nothing is left running. */
+const TIED = '"$@" < /dev/null & cat > /dev/null; kill -9 $!; wait'
 
 /** Where a real kube-apiserver can be had, or why none can. */
 export type Source = { readonly kind: 'assets' | 'shared'; readonly path: string } | { readonly kind: 'none'; readonly why: string }
@@ -114,14 +117,15 @@ async function startBinaries(bin: string, controllers: boolean): Promise<RealTar
   const running: { child: ReturnType<typeof spawn>; gone: Promise<unknown> }[] = []
   const run = (name: string, args: readonly string[]) => {
     const log = openSync(file(`${name}.log`), 'a')
-    const child = spawn(join(bin, name), args, { cwd: home, stdio: ['ignore', log, log] })
+    const child = spawn('sh', ['-c', TIED, 'sh', join(bin, name), ...args], { cwd: home, stdio: ['pipe', log, log] })
+    closeSync(log)
     running.unshift({ child, gone: once(child, 'exit') })
   }
   const api = new Api({ server, ca: authority.certificate, token }, { awaitAccounts: controllers })
   const stop = async () => {
     api.close()
     for (const { child, gone } of running) {
-      child.kill('SIGKILL')
+      child.stdin?.end()
       await gone
     }
     await rm(home, { recursive: true, force: true })
