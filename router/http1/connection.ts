@@ -291,9 +291,10 @@ export class Connection implements Receiver, Downstream, Timed {
       this.#refuse(next === HEAD_BROKEN ? 'R40' : this.#head.firstLineEnded ? 'R41' : 'R42', '')
       return end
     }
-    const head = parseRequestHead(this.#head.text, host.limits)
+    const text = this.#head.text()
+    const head = parseRequestHead(text, host.limits)
     if (typeof head === 'string') {
-      this.#refuse(head, this.#head.text)
+      this.#refuse(head, text)
       return end
     }
     this.#served = true

@@ -46,7 +46,7 @@ function readOurs(bytes: Buffer): Read {
   for (let at = 0; at < bytes.length; end = at) {
     const next = heads.take(bytes, at, bytes.length, 131_072)
     if (next < 0) return { messages, end, refused: next < -1 }
-    const head = parseRequestHead(heads.text, { requestLineBytesMax: 16_384, fieldCountMax: 200 })
+    const head = parseRequestHead(heads.text(), { requestLineBytesMax: 16_384, fieldCountMax: 200 })
     if (typeof head === 'string') return { messages, end, refused: true }
     // Any token is a method; llhttp knows a list of them, so here is an end to what can be compared.
     if (!METHODS.includes(head.method)) return { messages, end, refused: false }

@@ -12,8 +12,7 @@ const CR = 13
  * bytes, however small the pieces are.
  */
 export class HeadBuffer {
-  /** The last whole head, up to and including its empty line, as latin1. */
-  text = ''
+  #text = ''
   #bytes: Buffer | undefined
   #length = 0
 
@@ -26,7 +25,7 @@ export class HeadBuffer {
    * Takes bytes from `at` to `end`.
    *
    * @param bytesMax longest head
-   * @returns the position behind the head, which is then in `text`; or why there is none: incomplete, too large, or broken (a line end
+   * @returns the position behind the head, which `text` then gives; or why there is none: incomplete, too large, or broken (a line end
    * without CR, a first byte that starts no head), so that a peer that speaks another protocol need not time out
    */
   take(bytes: Buffer, at: number, end: number, bytesMax: number): number {
@@ -35,14 +34,21 @@ export class HeadBuffer {
       const text = bytes.toString('latin1', at, end)
       const index = text.indexOf('\r\n\r\n')
       if (index < 0) return this.#append(bytes, at, end, bytesMax)
-      this.text = at + index + 4 === end ? text : text.slice(0, index + 4)
+      this.#text = at + index + 4 === end ? text : text.slice(0, index + 4)
       return index + 4 > bytesMax ? HEAD_TOO_LARGE : at + index + 4
     }
     const index = bytes.subarray(at, end).indexOf(HEAD_END)
     if (index < 0) return this.#append(bytes, at, end, bytesMax)
     if (index + 4 > bytesMax) return HEAD_TOO_LARGE
-    this.text = bytes.toString('latin1', at, at + index + 4)
+    this.#text = bytes.toString('latin1', at, at + index + 4)
     return at + index + 4
+  }
+
+  /** The head that {@link take} found, up to and including its empty line, as latin1. Given once, so that idle connections hold none. */
+  text(): string {
+    const text = this.#text
+    this.#text = ''
+    return text
   }
 
   /** Forgets a head that will not be finished. */
@@ -86,7 +92,7 @@ export class HeadBuffer {
     }
     if (index < 0) return length > bytesMax ? HEAD_TOO_LARGE : HEAD_INCOMPLETE
     if (index + 4 > bytesMax) return HEAD_TOO_LARGE
-    this.text = gathered.toString('latin1', 0, index + 4)
+    this.#text = gathered.toString('latin1', 0, index + 4)
     this.clear()
     return at + index + 4 - before
   }

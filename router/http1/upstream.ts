@@ -202,7 +202,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
         return
       }
       at = next
-      const head = parseResponseHead(this.#head.text, this.#method)
+      const head = parseResponseHead(this.#head.text(), this.#method)
       if (head === undefined) this.#fail('R34')
       else this.#readAnswer(head)
     }
@@ -258,6 +258,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     const listener = this.#listener
     const answer = this.#answer as ResponseHead
     this.#listener = undefined
+    this.#answer = undefined
     const kept = clean && answer.keepAlive && this.#requestSent && answer.length !== UNTIL_CLOSE && !this.#inputEnded
     if (kept && this.#mayStay(answer)) {
       this.#state = IDLE

@@ -26,6 +26,10 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
     return undefined
   }
   const forward = new Forward(exchange, body, phases)
-  forward.start()
+  try {
+    forward.start()
+  } catch (error) {
+    forward.crashed(error)
+  }
   return forward
 }
