@@ -23,7 +23,8 @@ if (process.platform === 'win32') fail('Windows is not supported by itself: run 
 await setUp()
 const [file, ...args] = process.argv.slice(2)
 const child = spawn(node, [resolve(root, file), ...args], {
-  stdio: 'inherit',
+  // By the channel's end the child sees that this process was killed.
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   env: { ...process.env, NODE_COMPILE_CACHE: join(modules, '.cache', 'compile') },
 })
 // A terminal sends its signals to the child as well; it decides when to end. Others' are passed on.

@@ -17,6 +17,10 @@ const screen = new Screen()
 let stoppingSince = 0
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+// setup.mjs was killed: nobody could stop this any more.
+if (process.channel) process.on('disconnect', () => stop('SIGTERM'))
+// The terminal or the reader of a pipe may go at any time; stopping in good order matters more than telling of it.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 process.exit(await run())
 

@@ -10,6 +10,7 @@ import { platformApi } from '../embedded/first-run.ts'
 import { httpGet, httpsGet } from './platform/traffic.ts'
 
 const MAIN = join(import.meta.dirname, '../embedded/main.ts')
+const SETUP = join(import.meta.dirname, '../setup.mjs')
 const FREE_PORTS = ['--http-port', '0', '--https-port', '0', '--git-port', '0', '--kube-port', '0']
 
 suite('npm start', () => {
@@ -83,7 +84,22 @@ suite('npm start', () => {
     const platform = await start('--home', home, ...FREE_PORTS)
     assert.match((await httpGet(platform.ports().http, 'hello.localhost')).body, /Hello, world/)
     assert.match(platform.output(), /user admin, password +as changed by you/)
-    assert.equal(await platform.end('SIGTERM'), 0)
+    for (const stream of [platform.child.stdout!, platform.child.stderr!]) stream.destroy()
+    assert.equal(await platform.end('SIGHUP'), 0, 'it stops in good order when its terminal has gone')
+    assert.deepEqual(leftBehind(), [])
+  })
+
+  test('it ends when what started it is killed', async () => {
+    const args = [SETUP, 'embedded/main.ts', '--home', home, ...FREE_PORTS]
+    const starter = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: environment() })
+    const closed = once(starter.stdout, 'close')
+    let output = ''
+    starter.stdout.on('data', chunk => (output += chunk))
+    while (!/Stop with Ctrl-C/.test(output)) await once(starter.stdout, 'data')
+    starter.kill('SIGKILL')
+    await closed
+    assert.match(output, /Stopping/)
+    assert.deepEqual(leftBehind(), [])
   })
 
   test('a taken port is one clear line', async () => {
