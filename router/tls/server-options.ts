@@ -43,7 +43,8 @@ export class ServerTls {
       ticketKeys: Buffer.from(this.#secrets.ticketKeys),
       // The default is derived from the command line, which must not decide who resumes where.
       sessionIdContext: 'drycc-router',
-      secureOptions: tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET,
+      // A handshake costs far more to answer than to ask for, and Node grants a connection three of them in ten minutes (CVE-2011-1473).
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
       SNICallback: (name, done) => this.#choose(table(), name, done),
     }
   }
