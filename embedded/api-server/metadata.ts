@@ -42,6 +42,10 @@ export function validateMetadataUpdate({ metadata }: Draft, { metadata: previous
   if (deletionTimestamp !== previous.deletionTimestamp) {
     errors.push(invalidValue('metadata.deletionTimestamp', deletionTimestamp, 'field is immutable'))
   }
+  if (metadata.deletionGracePeriodSeconds !== previous.deletionGracePeriodSeconds) {
+    const text = 'field is immutable; may only be changed via deletion'
+    errors.push(invalidValue('metadata.deletionGracePeriodSeconds', metadata.deletionGracePeriodSeconds, text))
+  }
   return [...errors, ...validateCommon(metadata)]
 }
 

@@ -26,7 +26,7 @@ import {
   unknownResource,
 } from './status.ts'
 import { watchObjects } from './watch.ts'
-import { createObject, readStored, tableOf, updateObject, type WriteOptions } from './write.ts'
+import { checkPlace, createObject, keyIn, readStored, tableOf, updateObject, type WriteOptions } from './write.ts'
 
 /** Answers a request for a resource: its verb, then its subresource. */
 export async function handleResource(exchange: Exchange, target: Target): Promise<void> {
@@ -105,13 +105,13 @@ async function list(exchange: Exchange, target: Target): Promise<void> {
   return answer(exchange, 200, renderPage(target.kind, page, form), form)
 }
 
-function listQuery({ url, store }: Exchange, { kind, namespace }: Target): ListQuery {
+function listQuery({ url }: Exchange, { kind, namespace }: Target): ListQuery {
   const query = url.searchParams
   if (query.has('sendInitialEvents')) {
     throw optionError('sendInitialEvents', 'sendInitialEvents is forbidden for list')
   }
+  integerParameter(query, 'timeoutSeconds')
   const limit = integerParameter(query, 'limit') ?? 0
-  void store
   return {
     namespace,
     filter: parseSelectors(kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''),
@@ -143,9 +143,7 @@ async function watch(exchange: Exchange, { kind, namespace }: Target): Promise<v
   const match = query.get('resourceVersionMatch') ?? ''
   const text = query.get('resourceVersion') ?? ''
   if (query.has('sendInitialEvents') && match !== 'NotOlderThan') {
-    throw match
-      ? optionError('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
-      : optionError('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+    throw optionError('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
   }
   if (match && !query.has('sendInitialEvents'))
     throw optionError('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
@@ -182,15 +180,10 @@ async function put(exchange: Exchange, { kind, namespace, name, subresource }: T
   const options = writeOptions(exchange)
   const { store } = exchange
   const draft = await readDraft(exchange, kind)
-  const table = tableOf(kind)
-  const key = namespace ? `${namespace}/${name}` : name
-  const revision = store.get(table, key)
+  checkPlace(kind, { namespace, name }, draft)
+  const revision = store.get(tableOf(kind), keyIn(namespace, name))
   if (!revision) {
     if (!kind.createOnUpdate || subresource || draft.metadata.resourceVersion || draft.metadata.uid) throw notFound(kind, name)
-    draft.metadata.name ||= name
-    if (draft.metadata.name !== name) {
-      throw badRequest(`the name of the object (${draft.metadata.name}) does not match the name on the URL (${name})`)
-    }
     return answerWritten(exchange, 201, createObject(store, kind, namespace, draft, options), form, kind)
   }
   const updated = updateObject(store, kind, revision, draft, subresource === 'status' ? 'status' : 'main', options)
@@ -220,7 +213,7 @@ async function deleteOne(exchange: Exchange, { kind, namespace, name }: Target):
   const options = { ...writeOptions(exchange), ...(dryRun && { dryRun }) }
   const revision = readStored(store, kind, namespace, name)
   const { object, isGone } = deleteObject(store, kind, revision, request, options)
-  if (!isGone || kind.kind === 'Pod') return answerWritten(exchange, 200, object, form, kind)
+  if (!isGone || kind.returnsDeleted) return answerWritten(exchange, 200, object, form, kind)
   await store.settled()
   const status: Status = {
     kind: 'Status',

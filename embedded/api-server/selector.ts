@@ -32,6 +32,11 @@ function parseLabels(selector: string): Filter[] {
       const key = checkKey(name, selector)
       if (!operator) return object => Object.hasOwn(object.metadata.labels ?? {}, key)
       checkValue(value, key)
+      if ((operator === '<' || operator === '>') && !/^-?\d+$/.test(value)) {
+        throw badRequest(
+          `unable to parse requirement: values[0][${key}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+        )
+      }
       if (operator === '!=') return object => object.metadata.labels?.[key] !== value
       if (operator === '<') return object => Number(object.metadata.labels?.[key] ?? Number.NaN) < Number(value)
       if (operator === '>') return object => Number(object.metadata.labels?.[key] ?? Number.NaN) > Number(value)

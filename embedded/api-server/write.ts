@@ -50,6 +50,7 @@ export function readStored(store: ObjectStore, kind: Kind, namespace: string, na
  */
 export function createObject(store: ObjectStore, kind: Kind, namespace: string, draft: Draft, options: WriteOptions): Draft {
   const { metadata } = draft
+  if (kind.deprecation) options.warn(kind.deprecation)
   placeIn(kind, namespace, draft)
   if (metadata.resourceVersion) {
     // 500, not 400: the real server does not know its own error here.
@@ -92,7 +93,8 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
   const previous = revision.object as Draft
   const { metadata } = next
   const { name } = previous.metadata
-  checkPlace(kind, previous, next)
+  if (kind.deprecation) options.warn(kind.deprecation)
+  checkPlace(kind, previous.metadata, next)
   if (metadata.uid && metadata.uid !== previous.metadata.uid) {
     if (options.isPatch) throw invalid(kind, name, [invalidValue('metadata.uid', metadata.uid, 'field is immutable')])
     const detail = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${previous.metadata.uid}`
@@ -161,13 +163,12 @@ function placeIn(kind: Kind, namespace: string, { metadata }: Draft): void {
   metadata.namespace = namespace
 }
 
-function checkPlace(kind: Kind, previous: Draft, { metadata }: Draft): void {
-  const { name, namespace = '' } = previous.metadata
+/** An object that is sent to a path must be the one that the path names. @throws {ApiError} 400 */
+export function checkPlace(kind: Kind, { name, namespace = '' }: { name: string; namespace?: string }, { metadata }: Draft): void {
   if (metadata.name && metadata.name !== name) {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
   }
-  if (!metadata.name)
-    throw badRequest(`the name of the object (${metadata.name ?? ''} based on URL) was undeterminable: name must be provided`)
+  if (!metadata.name) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
   placeIn(kind, namespace, { metadata } as Draft)
 }
 
@@ -200,7 +201,11 @@ function keepSystemMetadata(next: Draft, previous: Draft): void {
   metadata.uid = old.uid
   metadata.resourceVersion = old.resourceVersion
   const kept = metadata as unknown as Record<string, unknown>
-  for (const field of ['creationTimestamp', 'generation', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
+  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
+    // A client may not set them, which validation tells it; and what is set stays.
+    if (old[field] !== undefined) kept[field] = old[field]
+  }
+  for (const field of ['creationTimestamp', 'generation'] as const) {
     if (old[field] === undefined) delete kept[field]
     else kept[field] = old[field]
   }

@@ -4,7 +4,7 @@ import { decode, type Json } from '../schema/decode.ts'
 import { ApiError } from '../status.ts'
 import { collectFields, withNamedFields } from './collect.ts'
 import { compareObjects } from './compare.ts'
-import { FieldSet, formatPath } from './field-set.ts'
+import { type FieldSet, formatPath } from './field-set.ts'
 import { identify, type Manager, type Managers, readManagers } from './managers.ts'
 import { mergeFields } from './merge.ts'
 import { removeFields } from './remove.ts'
@@ -41,10 +41,11 @@ export function applyFields(kind: Kind, live: Draft | undefined, config: Json, a
   const self = { manager: applier.manager, operation: 'Apply' as const, apiVersion: apiVersion(kind), subresource: applier.subresource }
   const name = identify(self)
   const last = managers.get(name)?.set
-  const set = collectFields(shape, config).without(ignoredFields(kind, applier.subresource))
+  const sent = collectFields(shape, config)
+  const set = sent.without(ignoredFields(kind, applier.subresource))
   managers.set(name, { ...self, time: applier.time, set })
   const merged = mergeFields(shape, before, config)
-  const object = last ? prune(shape, merged, managers, last) : merged
+  const object = last ? prune(shape, merged, managers, last, sent) : merged
   const changes = filterComparison(kind, compareObjects(shape, before, object), applier.subresource)
   if (!applier.force) refuseConflicts(managers, changes.added.union(changes.modified), name)
   takeOver(managers, changes, name)
@@ -60,11 +61,11 @@ function managersOf(kind: Kind, live: Draft): Managers {
   return new Map([[identify(first), { ...first, time: live.metadata.creationTimestamp, set }]])
 }
 
-/** Takes out what the applier had applied and has no more, where no other owns it. */
-function prune(shape: ReturnType<typeof shapeOf>, merged: unknown, managers: Managers, last: FieldSet): unknown {
+/** Takes out what the applier had applied and has no more, where no other owns it. @param sent with the name, which nobody owns but which stays */
+function prune(shape: ReturnType<typeof shapeOf>, merged: unknown, managers: Managers, last: FieldSet, sent: FieldSet): unknown {
   const named = (set: FieldSet) => withNamedFields(shape, set)
   const pruned = removeFields(shape, merged, named(last))
-  const owned = [...managers.values()].reduce((all, { set }) => all.union(set), new FieldSet())
+  const owned = [...managers.values()].reduce((all, { set }) => all.union(set), sent)
   const mergedSet = named(collectFields(shape, merged))
   const keep = named(collectFields(shape, pruned)).union(named(owned))
   return removeFields(shape, merged, mergedSet.difference(keep).intersection(named(last)))

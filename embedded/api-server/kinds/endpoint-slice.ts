@@ -5,7 +5,7 @@ import type { Json } from '../schema/decode.ts'
 import { reachFaults } from './addresses.ts'
 import { AGE, age, column, firstOf, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
-import { labelFaults, portFaults, subdomainFaults } from './names.ts'
+import { labelFaults, qualifiedNameFaults, subdomainFaults } from './names.ts'
 
 const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6']
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
@@ -29,6 +29,11 @@ export const endpointSlice: Kind = {
       port['protocol'] ??= 'TCP'
     }
   },
+  prepareCreate(object) {
+    // Of an older version of the API; new slices do not get it.
+    for (const endpoint of endpoints(object)) delete endpoint['deprecatedTopology']
+  },
+  warnings: object => (object['addressType'] === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
   validate,
   validateUpdate: (next, previous) =>
     next['addressType'] === previous['addressType'] ? [] : [invalidValue('addressType', next['addressType'], 'field is immutable')],
@@ -73,20 +78,20 @@ function endpointErrors(endpoint: Json, path: string, type: string): FieldError[
   const errors: FieldError[] = []
   for (const [index, address] of addresses.entries()) {
     const field = `${path}.addresses[${index}]`
-    if (type === 'IPv4' || type === 'IPv6') errors.push(...addressErrors(address, type, field))
+    if (type === 'IPv4' || type === 'IPv6') errors.push(...addressErrors(address, type, field, `${path}.addresses`))
     if (type === 'FQDN') errors.push(...subdomainFaults(address).map(fault => invalidValue(field, address, fault)))
   }
-  const hostname = endpoint['hostname'] as string | undefined
-  if (hostname) errors.push(...labelFaults(hostname).map(fault => invalidValue(`${path}.hostname`, hostname, fault)))
   const node = endpoint['nodeName'] as string | undefined
   if (node !== undefined) errors.push(...subdomainFaults(node).map(fault => invalidValue(`${path}.nodeName`, node, fault)))
+  const hostname = endpoint['hostname'] as string | undefined
+  if (hostname) errors.push(...labelFaults(hostname).map(fault => invalidValue(`${path}.hostname`, hostname, fault)))
   return errors
 }
 
-function addressErrors(address: string, type: 'IPv4' | 'IPv6', field: string): FieldError[] {
+function addressErrors(address: string, type: 'IPv4' | 'IPv6', field: string, list: string): FieldError[] {
   if (!isIP(address)) return [invalidValue(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
-  if (type === 'IPv4' && !isIPv4(address)) return [invalidValue(field, address, 'must be an IPv4 address')]
-  if (type === 'IPv6' && !isIPv6(address)) return [invalidValue(field, address, 'must be an IPv6 address')]
+  if (type === 'IPv4' && !isIPv4(address)) return [invalidValue(list, address, 'must be an IPv4 address')]
+  if (type === 'IPv6' && !isIPv6(address)) return [invalidValue(list, address, 'must be an IPv6 address')]
   return reachFaults(address).map(fault => invalidValue(field, address, fault))
 }
 
@@ -100,8 +105,11 @@ function portErrors(ports: readonly Json[]): FieldError[] {
     if (names.has(name)) errors.push(duplicate(`ports[${index}].name`, name))
     names.add(name)
     if (!PROTOCOLS.includes(String(port['protocol']))) errors.push(notSupported(`ports[${index}].protocol`, port['protocol'], PROTOCOLS))
-    const number = port['port'] as number | undefined
-    if (number !== undefined) errors.push(...portFaults(number).map(fault => invalidValue(`ports[${index}].port`, number, fault)))
+    // Any number goes: the real server leaves it to who writes the slice.
+    const protocol = port['appProtocol'] as string | undefined
+    if (protocol !== undefined) {
+      errors.push(...qualifiedNameFaults(protocol).map(fault => invalidValue(`ports[${index}].appProtocol`, protocol, fault)))
+    }
   }
   return errors
 }

@@ -18,7 +18,7 @@ export const endpoints: Kind = {
   deleteCollection: true,
   generation: false,
   nameFaults: subdomainFaults,
-  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   defaults(object) {
     for (const subset of subsets(object)) for (const port of (subset['ports'] ?? []) as Json[]) port['protocol'] ||= 'TCP'
   },
@@ -35,8 +35,8 @@ function validate(object: Draft): FieldError[] {
     const ports = (subset['ports'] ?? []) as Json[]
     const errors: FieldError[] = []
     if (addresses.length === 0 && notReady.length === 0) errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'))
-    for (const [at, { ip }] of addresses.entries()) errors.push(...addressErrors(String(ip), `${path}.addresses[${at}].ip`))
-    for (const [at, { ip }] of notReady.entries()) errors.push(...addressErrors(String(ip), `${path}.notReadyAddresses[${at}].ip`))
+    for (const [at, address] of addresses.entries()) errors.push(...addressErrors(address, `${path}.addresses[${at}]`))
+    for (const [at, address] of notReady.entries()) errors.push(...addressErrors(address, `${path}.notReadyAddresses[${at}]`))
     for (const [at, port] of ports.entries()) {
       const name = String(port['name'] ?? '')
       if (!name && ports.length > 1) errors.push(required(`${path}.ports[${at}].name`))
@@ -50,9 +50,15 @@ function validate(object: Draft): FieldError[] {
   })
 }
 
-function addressErrors(ip: string, path: string): FieldError[] {
-  if (!isIP(ip)) return [invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
-  return reachFaults(ip).map(fault => invalidValue(path, ip, fault))
+function addressErrors(address: Json, path: string): FieldError[] {
+  const { ip = '', hostname = '', nodeName = '' } = address as Record<string, string>
+  const errors: FieldError[] = []
+  // Said twice, as the real server does, which checks it by two rules.
+  if (!isIP(ip)) errors.push(invalidValue(`${path}.ip`, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'))
+  if (hostname) errors.push(...labelFaults(hostname).map(fault => invalidValue(`${path}.hostname`, hostname, fault)))
+  if (nodeName) errors.push(...subdomainFaults(nodeName).map(fault => invalidValue(`${path}.nodeName`, nodeName, fault)))
+  if (!isIP(ip)) errors.push(invalidValue(`${path}.ip`, ip, 'must be a valid IP address'))
+  return [...errors, ...reachFaults(ip).map(fault => invalidValue(`${path}.ip`, ip, fault))]
 }
 
 const SHOWN_MAX = 3

@@ -1,9 +1,9 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
-import { type FieldError, invalidValue, notSupported, required } from '../field-error.ts'
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
 import { AGE, age, column, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
-import { subdomainFaults } from './names.ts'
+import { pathSegmentFaults, subdomainFaults } from './names.ts'
 
 export const horizontalPodAutoscaler: Kind = {
   ...RESOURCES.horizontalPodAutoscalers,
@@ -87,21 +87,54 @@ function validate(object: Draft): FieldError[] {
   const min = spec['minReplicas'] as number | undefined
   const max = Number(spec['maxReplicas'] ?? 0)
   const target = (spec['scaleTargetRef'] ?? {}) as Json
+  const metrics = (spec['metrics'] ?? []) as Json[]
   const errors: FieldError[] = []
-  if (min !== undefined && min < 1) errors.push(invalidValue('spec.minReplicas', min, 'must be greater than or equal to 1'))
+  if (min !== undefined && min < 0) errors.push(invalidValue('spec.minReplicas', min, 'must be greater than or equal to 0'))
+  if (min !== undefined && max < min) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'))
   if (max === 0) errors.push(required('spec.maxReplicas'))
   else if (max < 1) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to 1'))
-  if (min !== undefined && max < min) errors.push(invalidValue('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'))
-  for (const field of ['kind', 'name']) if (!target[field]) errors.push(required(`spec.scaleTargetRef.${field}`))
-  for (const [index, metric] of ((spec['metrics'] ?? []) as Json[]).entries()) {
-    const type = String(metric['type'] ?? '')
-    const place = `spec.metrics[${index}]`
-    if (!METRIC_TYPES.includes(type))
-      errors.push(type ? notSupported(`${place}.type`, type, METRIC_TYPES) : required(`${place}.type`, 'must specify a metric source type'))
-    else if (!metric[sourceOf(type)])
-      errors.push(required(`${place}.${sourceOf(type)}`, 'must populate information for the given metric source'))
+  for (const field of ['kind', 'name']) {
+    const text = String(target[field] ?? '')
+    if (!text) errors.push(required(`spec.scaleTargetRef.${field}`))
+    else errors.push(...pathSegmentFaults(text).map(fault => invalidValue(`spec.scaleTargetRef.${field}`, text, fault)))
   }
+  if (!String(target['apiVersion'] ?? '').includes('/') && target['kind'] !== 'ReplicationController') {
+    errors.push(invalidValue('spec.scaleTargetRef.apiVersion', target['apiVersion'] ?? '', 'apiVersion must specify API group'))
+  }
+  for (const [index, metric] of metrics.entries()) errors.push(...metricErrors(metric, `spec.metrics[${index}]`))
+  if (min === 0 && !metrics.some(({ type }) => type === 'Object' || type === 'External')) {
+    const text = 'must specify at least one Object or External metric to support scaling to zero replicas'
+    errors.push(forbiddenField('spec.metrics', text))
+  }
+  const behavior = (spec['behavior'] ?? {}) as Record<string, Json>
+  for (const direction of ['scaleUp', 'scaleDown']) errors.push(...ruleErrors(behavior[direction], `spec.behavior.${direction}`))
   return errors
+}
+
+function metricErrors(metric: Json, place: string): FieldError[] {
+  const type = String(metric['type'] ?? '')
+  if (!METRIC_TYPES.includes(type)) {
+    const refusal = notSupported(`${place}.type`, type, METRIC_TYPES)
+    return type ? [refusal] : [required(`${place}.type`, 'must specify a metric source type'), refusal]
+  }
+  const field = sourceOf(type)
+  const source = metric[field] as Json | undefined
+  if (!source) return [required(`${place}.${field}`, 'must populate information for the given metric source')]
+  const target = (source['target'] ?? {}) as Json
+  if (type === 'Resource' && target['averageUtilization'] === undefined && target['averageValue'] === undefined) {
+    return [required(`${place}.resource.target.averageUtilization`, 'must set either a target raw value or a target utilization')]
+  }
+  return []
+}
+
+function ruleErrors(rules: Json | undefined, path: string): FieldError[] {
+  return ((rules?.['policies'] ?? []) as Json[]).flatMap(({ value, periodSeconds }, index) => {
+    const place = `${path}.policies[${index}]`
+    return [
+      ...(Number(value) > 0 ? [] : [invalidValue(`${place}.value`, value, 'must be greater than zero')]),
+      ...(Number(periodSeconds) > 0 ? [] : [invalidValue(`${place}.periodSeconds`, periodSeconds, 'must be greater than zero')]),
+    ]
+  })
 }
 
 const METRIC_TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource']

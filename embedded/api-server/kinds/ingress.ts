@@ -4,9 +4,11 @@ import { type FieldError, invalidValue, notSupported, required } from '../field-
 import type { Json } from '../schema/decode.ts'
 import { AGE, age, column, NAME } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
-import { label1035Faults, subdomainFaults } from './names.ts'
+import { labelFaults, subdomainFaults, wildcardFaults } from './names.ts'
 
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
+const PATH_PARTS = ['//', '/./', '/../', '%2f', '%2F']
+const PATH_ENDS = ['/..', '/.']
 const HOSTS_SHOWN_MAX = 3
 
 /** An object only: nothing here serves it. */
@@ -69,12 +71,24 @@ function validate(object: Draft): FieldError[] {
     const host = String(rule['host'] ?? '')
     if (host) {
       if (isIP(host)) errors.push(invalidValue(`spec.rules[${index}].host`, host, 'must be a DNS name, not an IP address'))
-      const faults = subdomainFaults(host.startsWith('*.') ? host.slice(2) : host)
+      const faults = host.includes('*') ? wildcardFaults(host) : subdomainFaults(host)
       errors.push(...faults.map(fault => invalidValue(`spec.rules[${index}].host`, host, fault)))
     }
     const paths = ((rule['http'] as Json | undefined)?.['paths'] ?? []) as Json[]
     if (rule['http'] && paths.length === 0) errors.push(required(`spec.rules[${index}].http.paths`))
     for (const [at, path] of paths.entries()) errors.push(...pathErrors(path, `spec.rules[${index}].http.paths[${at}]`))
+  }
+  for (const [index, tls] of ((spec['tls'] ?? []) as Json[]).entries()) {
+    for (const [at, host] of ((tls['hosts'] ?? []) as string[]).entries()) {
+      const faults = host.includes('*') ? wildcardFaults(host) : subdomainFaults(host)
+      errors.push(...faults.map(fault => invalidValue(`spec.tls[${index}].hosts[${at}]`, host, fault)))
+    }
+    const secret = String(tls['secretName'] ?? '')
+    if (secret) errors.push(...subdomainFaults(secret).map(fault => invalidValue(`spec.tls[${index}].secretName`, secret, fault)))
+  }
+  const className = spec['ingressClassName'] as string | undefined
+  if (className !== undefined) {
+    errors.push(...subdomainFaults(className).map(fault => invalidValue('spec.ingressClassName', className, fault)))
   }
   return errors
 }
@@ -85,8 +99,12 @@ function pathErrors(path: Json, place: string): FieldError[] {
   const errors: FieldError[] = []
   if (type === undefined || type === null) errors.push(required(`${place}.pathType`, 'pathType must be specified'))
   else if (!PATH_TYPES.includes(type)) errors.push(notSupported(`${place}.pathType`, type, PATH_TYPES))
-  else if (type !== 'ImplementationSpecific' && !text.startsWith('/')) {
-    errors.push(invalidValue(`${place}.path`, text, 'must be an absolute path'))
+  else if (type === 'ImplementationSpecific') {
+    if (text && !text.startsWith('/')) errors.push(invalidValue(`${place}.path`, text, 'must be an absolute path'))
+  } else {
+    if (!text.startsWith('/')) errors.push(invalidValue(`${place}.path`, text, 'must be an absolute path'))
+    for (const part of PATH_PARTS) if (text.includes(part)) errors.push(invalidValue(`${place}.path`, text, `must not contain '${part}'`))
+    for (const end of PATH_ENDS) if (text.endsWith(end)) errors.push(invalidValue(`${place}.path`, text, `cannot end with '${end}'`))
   }
   return [...errors, ...backendErrors((path['backend'] ?? {}) as Json, `${place}.backend`)]
 }
@@ -95,13 +113,13 @@ function backendErrors(backend: Json, place: string): FieldError[] {
   const service = backend['service'] as Json | undefined
   if (backend['resource'] && service) return [invalidValue(place, '', 'cannot set both resource and service backends')]
   if (backend['resource']) return []
-  if (!service) return [required(place, 'resource or service backend is required')]
+  if (!service) return [invalidValue(place, '', 'resource or service backend is required')]
   const name = String(service['name'] ?? '')
   const { port = {} } = service as { port?: Json }
   const errors = name
-    ? label1035Faults(name).map(fault => invalidValue(`${place}.service.name`, name, fault))
+    ? labelFaults(name).map(fault => invalidValue(`${place}.service.name`, name, fault))
     : [required(`${place}.service.name`)]
-  if (!port['name'] && !port['number']) errors.push(required(`${place}.service.port`, 'port name or number is required'))
-  if (port['name'] && port['number']) errors.push(invalidValue(`${place}.service.port`, port, 'cannot set both port name & port number'))
+  if (!port['name'] && !port['number']) errors.push(required(place, 'port name or number is required'))
+  if (port['name'] && port['number']) errors.push(invalidValue(place, '', 'cannot set both port name & port number'))
   return errors
 }

@@ -29,6 +29,8 @@ export interface Kind extends Resource {
   /** Must a PUT carry a resourceVersion. */
   readonly versionRequired?: boolean
   readonly deleteCollection: boolean
+  /** A delete answers with the object that was, not with a Status. */
+  readonly returnsDeleted?: boolean
   /** The propagation policy when the delete names none. */
   readonly orphansByDefault?: boolean
   /** What a wrong name is refused with. @param prefix it is a generateName */
@@ -51,6 +53,8 @@ export interface Kind extends Resource {
   readonly validateStatus?: (next: Draft, previous: Draft) => FieldError[]
   /** Deprecated or odd use, told in Warning headers. */
   readonly warnings?: (object: Draft) => string[]
+  /** The same for the kind as a whole: told even where the object is refused. */
+  readonly deprecation?: string
   /** Values for field selectors besides metadata.name and metadata.namespace. */
   readonly selectableFields?: (object: Draft) => Record<string, string>
   /** Which change gives the object a new generation: of `spec`, of `spec` or annotations, of anything; `false` for kinds that have none. */

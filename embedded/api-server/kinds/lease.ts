@@ -16,9 +16,17 @@ export const lease: Kind = {
   deleteCollection: true,
   generation: false,
   nameFaults: subdomainFaults,
+  prepareCreate: dropAlpha,
+  prepareUpdate: dropAlpha,
   validate,
   columns: [NAME, column('Holder', 'Who holds the lease.'), AGE],
   cells: (object, now) => [object.metadata.name, String(object.spec?.['holderIdentity'] ?? ''), age(object, now)],
+}
+
+/** Coordinated leader election is off by default, so its fields are not kept. */
+function dropAlpha({ spec = {} }: Draft): void {
+  delete spec['strategy']
+  delete spec['preferredHolder']
 }
 
 function validate(object: Draft): FieldError[] {

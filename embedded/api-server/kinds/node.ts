@@ -15,6 +15,8 @@ export const node: Kind = {
   generation: false,
   nameFaults: subdomainFaults,
   defaults(object) {
+    const spec = object.spec ?? {}
+    if (spec['podCIDR'] && !spec['podCIDRs']) spec['podCIDRs'] = [spec['podCIDR']]
     const status = object.status
     if (status?.['capacity'] && !status['allocatable']) status['allocatable'] = { ...status['capacity'] }
   },

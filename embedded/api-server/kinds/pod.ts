@@ -20,6 +20,7 @@ export const pod: Kind = {
   status: true,
   scale: false,
   deleteCollection: true,
+  returnsDeleted: true,
   generation: 'spec',
   nameFaults: subdomainFaults,
   defaults,

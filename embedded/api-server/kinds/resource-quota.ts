@@ -1,5 +1,7 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
+import { type FieldError, invalidValue } from '../field-error.ts'
 import { AGE, age, column, NAME } from './columns.ts'
+import { isSame } from './compare.ts'
 import type { Draft, Kind } from './kind.ts'
 import { subdomainFaults } from './names.ts'
 
@@ -11,6 +13,7 @@ export const resourceQuota: Kind = {
   status: true,
   scale: false,
   deleteCollection: true,
+  returnsDeleted: true,
   generation: false,
   nameFaults: subdomainFaults,
   prepareCreate(object) {
@@ -22,6 +25,11 @@ export const resourceQuota: Kind = {
   prepareStatus(next, previous) {
     if (previous.spec) next.spec = previous.spec
   },
+  validate,
+  validateUpdate: (next, previous) =>
+    isSame(next.spec?.['scopes'], previous.spec?.['scopes'])
+      ? []
+      : [invalidValue('spec.scopes', next.spec?.['scopes'], 'field is immutable')],
   columns: [
     NAME,
     column('Request', 'What is used of what may be requested.'),
@@ -29,6 +37,44 @@ export const resourceQuota: Kind = {
     AGE,
   ],
   cells: (object, now) => [object.metadata.name, usage(object, false), usage(object, true), age(object, now)],
+}
+
+const COUNTED = [
+  'pods',
+  'services',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'services.nodeports',
+  'services.loadbalancers',
+]
+const MEASURED = /^(cpu|memory|ephemeral-storage|(requests|limits)\.(cpu|memory|ephemeral-storage)|requests\.storage|hugepages-.+)$/
+const SCOPES = [
+  'Terminating',
+  'NotTerminating',
+  'BestEffort',
+  'NotBestEffort',
+  'PriorityClass',
+  'CrossNamespacePodAffinity',
+  'VolumeAttributesClass',
+]
+
+function validate({ spec = {} }: Draft): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [name, amount] of Object.entries((spec['hard'] ?? {}) as Record<string, string>).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const path = `spec.hard[${name}]`
+    if (!name.includes('/') && !COUNTED.includes(name) && !MEASURED.test(name)) {
+      errors.push(invalidValue(path, name, 'must be a standard resource type or fully qualified'))
+      errors.push(invalidValue(path, name, 'must be a standard resource for quota'))
+    }
+    if (amount.startsWith('-')) errors.push(invalidValue(path, amount, 'must be greater than or equal to 0'))
+    if (COUNTED.includes(name) && /[mun]$/.test(amount)) errors.push(invalidValue(path, amount, 'must be an integer'))
+  }
+  const scopes = (spec['scopes'] ?? []) as string[]
+  for (const scope of scopes) if (!SCOPES.includes(scope)) errors.push(invalidValue('spec.scopes', scopes, 'unsupported scope'))
+  return errors
 }
 
 function usage(object: Draft, limits: boolean): string {

@@ -51,12 +51,14 @@ function validate(object: Draft): FieldError[] {
   const entries = data(object)
   const type = String(object['type'])
   let bytes = 0
-  for (const [key, value] of Object.entries(entries)) {
+  for (const [key, value] of Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1))) {
     for (const fault of configKeyFaults(key)) errors.push(invalidValue(`data[${key}]`, key, fault))
     bytes += Buffer.byteLength(value, 'base64')
   }
   if (bytes > DATA_BYTES_MAX) errors.push(tooLong('data', DATA_BYTES_MAX))
-  for (const key of REQUIRED[type] ?? []) if (!Object.hasOwn(entries, key)) errors.push(required(`data[${key}]`))
+  // A private key must be there; the others need only be told.
+  const isMissing = (key: string) => (type === 'kubernetes.io/ssh-auth' ? !entries[key] : !Object.hasOwn(entries, key))
+  for (const key of REQUIRED[type] ?? []) if (isMissing(key)) errors.push(required(`data[${key}]`))
   if (type === 'kubernetes.io/basic-auth' && !Object.hasOwn(entries, 'username') && !Object.hasOwn(entries, 'password')) {
     errors.push(required('data[username]'), required('data[password]'))
   }

@@ -11,6 +11,7 @@ export const serviceAccount: Kind = {
   status: false,
   scale: false,
   deleteCollection: true,
+  returnsDeleted: true,
   generation: false,
   nameFaults: subdomainFaults,
   columns: [NAME, AGE],

@@ -31,6 +31,12 @@ export function allocateService(next: Draft, previous: Draft | undefined, taken:
 type IsTaken = (test: (spec: Json) => boolean) => boolean
 
 function allocateIp(spec: Json, previous: Draft | undefined, isTaken: IsTaken): FieldError[] {
+  // One without selector has no pods to say which family it is of, so a headless one is told to be of both.
+  const isSelectorless = Object.keys((spec['selector'] ?? {}) as object).length === 0
+  if (spec['clusterIP'] === 'None' && isSelectorless && !spec['ipFamilyPolicy'] && !spec['ipFamilies']) {
+    spec['ipFamilyPolicy'] = 'RequireDualStack'
+    spec['ipFamilies'] = ['IPv4', 'IPv6']
+  }
   spec['ipFamilyPolicy'] ??= 'SingleStack'
   if (spec['clusterIP'] === 'None') {
     spec['clusterIPs'] = ['None']
@@ -43,7 +49,7 @@ function allocateIp(spec: Json, previous: Draft | undefined, isTaken: IsTaken): 
   if (wanted) {
     const refuse = (why: string) => [invalidValue('spec.clusterIPs', [wanted], `failed to allocate IP ${wanted}: ${why}`)]
     if (isIPv4(wanted) && !wanted.startsWith(`${CLUSTER_NETWORK}.`)) {
-      return refuse(`the provided IP (${wanted}) is not in the valid range. The range of valid IPs is ${CLUSTER_NETWORK}.0.0/16`)
+      return refuse('the provided network does not match the current range')
     }
     if (isUsed(wanted)) return refuse('provided IP is already allocated')
   }

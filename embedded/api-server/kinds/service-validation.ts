@@ -4,6 +4,7 @@ import type { Json } from '../schema/decode.ts'
 import { isSame } from './compare.ts'
 import type { Draft } from './kind.ts'
 import { labelFaults, labelValueFaults, portFaults, portNameFaults, qualifiedNameFaults, subdomainFaults } from './names.ts'
+import { isExternal } from './service.ts'
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
@@ -36,7 +37,7 @@ export function validateService(object: Draft): FieldError[] {
     }
   }
   errors.push(...duplicatePorts(ports))
-  errors.push(...trafficErrors(spec))
+  errors.push(...trafficErrors(spec), ...familyErrors(spec), ...balancerErrors(spec))
   return errors
 }
 
@@ -103,9 +104,11 @@ function portErrors(ports: readonly Json[]): FieldError[] {
 function duplicatePorts(ports: readonly Json[]): FieldError[] {
   const errors: FieldError[] = []
   const seen = new Set<string>()
-  for (const [index, { port, protocol, nodePort }] of (ports as { port: number; protocol: string; nodePort?: number }[]).entries()) {
+  for (const [index, { port, protocol }] of (ports as { port: number; protocol: string }[]).entries()) {
     const key = `${protocol}/${port}`
-    if (seen.has(key)) errors.push(duplicate(`spec.ports[${index}]`, { port, protocol, ...(nodePort && { nodePort }) }))
+    // The real server shows its own struct here, with Go's names.
+    const shown = { Name: '', Protocol: protocol, AppProtocol: null, Port: port, TargetPort: 0, NodePort: 0 }
+    if (seen.has(key)) errors.push(duplicate(`spec.ports[${index}]`, shown))
     seen.add(key)
   }
   return errors
@@ -148,12 +151,59 @@ function trafficErrors(spec: Json): FieldError[] {
     errors.push(notSupported('spec.internalTrafficPolicy', internal, ['Cluster', 'Local']))
   }
   if (external !== undefined) {
-    const externally = spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer' || spec['externalIPs']
-    if (!externally) {
+    if (!isExternal(spec)) {
       errors.push(invalidValue('spec.externalTrafficPolicy', external, 'may only be set for externally-accessible services'))
     } else if (external !== 'Cluster' && external !== 'Local') {
       errors.push(notSupported('spec.externalTrafficPolicy', external, ['Cluster', 'Local']))
     }
+  }
+  return errors
+}
+
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
+
+/** One address family is all there is here; a headless Service without selector alone may name two. */
+function familyErrors(spec: Json): FieldError[] {
+  const policy = spec['ipFamilyPolicy']
+  const families = (spec['ipFamilies'] ?? []) as string[]
+  const errors: FieldError[] = []
+  const isFree = spec['clusterIP'] === 'None' && Object.keys((spec['selector'] ?? {}) as object).length === 0
+  const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack']
+  if (policy !== undefined && !policies.includes(String(policy))) errors.push(notSupported('spec.ipFamilyPolicy', policy, policies))
+  if (policy === 'RequireDualStack' && !isFree) {
+    errors.push(invalidValue('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'))
+  }
+  for (const [index, family] of families.entries()) {
+    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']))
+    else if (family === 'IPv6' && !isFree) errors.push(invalidValue(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'))
+  }
+  const distribution = spec['trafficDistribution']
+  if (distribution !== undefined && !DISTRIBUTIONS.includes(String(distribution))) {
+    errors.push(notSupported('spec.trafficDistribution', distribution, DISTRIBUTIONS))
+  }
+  return errors
+}
+
+function balancerErrors(spec: Json): FieldError[] {
+  const errors: FieldError[] = []
+  const ranges = (spec['loadBalancerSourceRanges'] ?? []) as string[]
+  if (ranges.length > 0 && spec['type'] !== 'LoadBalancer') {
+    errors.push(forbiddenField('spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"))
+  }
+  for (const [index, range] of ranges.entries()) {
+    const [address = '', bits = '', ...rest] = range.trim().split('/')
+    const isCidr = isIP(address) && /^\d+$/.test(bits) && Number(bits) <= (isIP(address) === 6 ? 128 : 32) && rest.length === 0
+    const text = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+    if (!isCidr) errors.push(invalidValue(`spec.LoadBalancerSourceRanges[${index}]`, range, text))
+  }
+  const health = spec['healthCheckNodePort']
+  if (health && !(spec['type'] === 'LoadBalancer' && spec['externalTrafficPolicy'] === 'Local')) {
+    const text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+    errors.push(invalidValue('spec.healthCheckNodePort', health, text))
+  }
+  const balancer = spec['loadBalancerClass']
+  if (balancer && spec['type'] !== 'LoadBalancer') {
+    errors.push(forbiddenField('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"))
   }
   return errors
 }

@@ -1,8 +1,9 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
 import type { Json } from '../schema/decode.ts'
 import { AGE, age, column, formatLabels, NAME, wideColumn } from './columns.ts'
+import { isSame } from './compare.ts'
 import type { Draft, Kind } from './kind.ts'
-import { label1035Faults } from './names.ts'
+import { labelFaults } from './names.ts'
 import { allocateService } from './service-allocation.ts'
 import { validateService, validateServiceUpdate } from './service-validation.ts'
 
@@ -16,8 +17,9 @@ export const service: Kind = {
   scale: false,
   createOnUpdate: true,
   deleteCollection: true,
+  returnsDeleted: true,
   generation: false,
-  nameFaults: label1035Faults,
+  nameFaults: labelFaults,
   defaults,
   prepareCreate(object) {
     object.status = { loadBalancer: {} }
@@ -26,6 +28,7 @@ export const service: Kind = {
   prepareUpdate(next, previous) {
     next.status = previous.status ?? { loadBalancer: {} }
     keepAllocated(next, previous)
+    dropOfOldType(next, previous)
     syncClusterIps(next, previous)
   },
   prepareStatus(next, previous) {
@@ -34,6 +37,16 @@ export const service: Kind = {
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   allocate: allocateService,
+  warnings({ spec = {} }) {
+    const warnings: string[] = []
+    if (((spec['externalIPs'] ?? []) as string[]).length > 0) {
+      warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters')
+    }
+    if (spec['trafficDistribution'] === 'PreferClose') {
+      warnings.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    }
+    return warnings
+  },
   selectableFields: object => ({
     'spec.clusterIP': String(object.spec?.['clusterIP'] ?? ''),
     'spec.type': String(object.spec?.['type'] ?? ''),
@@ -74,8 +87,7 @@ function defaults(object: Draft): void {
     port['protocol'] ||= 'TCP'
     if (port['targetPort'] === undefined || port['targetPort'] === 0 || port['targetPort'] === '') port['targetPort'] = port['port']
   }
-  const external = spec['type'] === 'LoadBalancer' || spec['type'] === 'NodePort' || (spec['type'] === 'ClusterIP' && spec['externalIPs'])
-  if (external) spec['externalTrafficPolicy'] ||= 'Cluster'
+  if (isExternal(spec)) spec['externalTrafficPolicy'] ||= 'Cluster'
   if (spec['type'] !== 'ExternalName') spec['internalTrafficPolicy'] ??= 'Cluster'
   if (spec['type'] === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true
 }
@@ -99,6 +111,42 @@ function keepAllocated(next: Draft, previous: Draft): void {
       if (!port['nodePort'] && nodePort && !used.has(nodePort)) port['nodePort'] = nodePort
     }
   }
+}
+
+/** Fields that only the old type had go with it, unless the client changed them in the same breath (`dropTypeDependentFields`). */
+function dropOfOldType(next: Draft, previous: Draft): void {
+  const spec = next.spec ?? {}
+  const old = previous.spec ?? {}
+  const drop = (field: string) => {
+    if (isSame(spec[field], old[field])) delete spec[field]
+  }
+  if (old['type'] !== 'ExternalName' && spec['type'] === 'ExternalName') {
+    if (isSame(spec['clusterIP'], old['clusterIP']) && isSame(spec['clusterIPs'], old['clusterIPs'])) {
+      delete spec['clusterIP']
+      delete spec['clusterIPs']
+    }
+    drop('ipFamilies')
+    drop('ipFamilyPolicy')
+  }
+  const hasNodePorts = (type: unknown) => type === 'NodePort' || type === 'LoadBalancer'
+  if (hasNodePorts(old['type']) && !hasNodePorts(spec['type'])) {
+    const known = new Set(((old['ports'] ?? []) as Json[]).map(port => port['nodePort']))
+    const ports = (spec['ports'] ?? []) as Json[]
+    if (ports.every(port => !port['nodePort'] || known.has(port['nodePort']))) for (const port of ports) delete port['nodePort']
+  }
+  if (isExternal(old) && !isExternal(spec)) drop('externalTrafficPolicy')
+  if (old['type'] === 'LoadBalancer' && spec['type'] !== 'LoadBalancer') {
+    drop('allocateLoadBalancerNodePorts')
+    drop('loadBalancerClass')
+    drop('healthCheckNodePort')
+    next.status = { loadBalancer: {} }
+  }
+}
+
+/** Can traffic from outside of the cluster reach it. */
+export function isExternal(spec: Json): boolean {
+  if (spec['type'] === 'LoadBalancer' || spec['type'] === 'NodePort') return true
+  return spec['type'] === 'ClusterIP' && ((spec['externalIPs'] ?? []) as string[]).length > 0
 }
 
 export function needsNodePorts(spec: Json): boolean {

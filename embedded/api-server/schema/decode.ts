@@ -131,7 +131,12 @@ function decodeMap(shape: Shape, value: unknown, place: Place): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mismatch(value, place, shape.go)
   const map: Json = {}
   for (const [key, element] of Object.entries(value)) {
-    const decoded = element === null ? zeroOf(shape.of!) : decodeValue(shape.of!, element, { ...place, path: `${place.path}.${key}` })
+    const decoded =
+      element === null
+        ? shape.of!.t === 'bytes'
+          ? ''
+          : zeroOf(shape.of!)
+        : decodeValue(shape.of!, element, { ...place, path: `${place.path}.${key}` })
     setKey(map, key, decoded)
   }
   return map
@@ -145,10 +150,17 @@ function decodeText(value: unknown, read: (text: string) => string): string {
   }
 }
 
+/** Six digits, no more and no fewer: clients that send milliseconds fail on a cluster, so they do here. */
+const MICRO_FRACTION_LENGTH = '.000000'.length
+
 function decodeTime(value: unknown, micro: boolean): string {
   const layout = micro ? '2006-01-02T15:04:05.000000Z07:00' : '2006-01-02T15:04:05Z07:00'
   if (typeof value !== 'string') throw new DecodeError(`json: cannot unmarshal ${kindOf(value)} into Go value of type string`)
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(value)
+  if (match && micro && match[2]?.length !== MICRO_FRACTION_LENGTH) {
+    const rest = `${match[2] ?? ''}${match[3]}`
+    throw new DecodeError(`parsing time ${JSON.stringify(value)} as "${layout}": cannot parse ${JSON.stringify(rest)} as ".000000"`)
+  }
   const date = match ? new Date(`${match[1]}${match[3]}`) : undefined
   if (!match || !date || Number.isNaN(date.getTime())) {
     throw new DecodeError(`parsing time ${JSON.stringify(value)} as "${layout}": cannot parse ${JSON.stringify(value)} as "2006"`)

@@ -35,6 +35,7 @@ export function validatePodSpec(spec: Json, path: string, isPod: boolean): Field
   if (!DNS_POLICIES.includes(String(dns))) errors.push(notSupported(`${path}.dnsPolicy`, dns, DNS_POLICIES))
   errors.push(...validateLabels(spec['nodeSelector'], `${path}.nodeSelector`))
   errors.push(...names253(spec, path, ['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName']))
+  errors.push(...tolerationErrors(list(spec['tolerations']), `${path}.tolerations`))
   const deadline = spec['activeDeadlineSeconds'] as number | undefined
   if (deadline !== undefined && (deadline < 1 || deadline > SECONDS_MAX)) {
     errors.push(invalidValue(`${path}.activeDeadlineSeconds`, deadline, `must be between 1 and ${SECONDS_MAX}, inclusive`))
@@ -69,6 +70,49 @@ export function validateLabels(labels: unknown, path: string): FieldError[] {
   ])
 }
 
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
+
+function tolerationErrors(tolerations: readonly Json[], path: string): FieldError[] {
+  return tolerations.flatMap((toleration, index) => {
+    const place = `${path}[${index}]`
+    const { key = '', operator = '', effect = '', value = '' } = toleration as Record<string, string>
+    const errors = key ? qualifiedNameFaults(key).map(fault => invalidValue(`${place}.key`, key, fault)) : []
+    if (!key && operator !== 'Exists') {
+      const text = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+      errors.push(invalidValue(`${place}.operator`, operator, text))
+    }
+    if (toleration['tolerationSeconds'] !== undefined && effect !== 'NoExecute') {
+      errors.push(invalidValue(`${place}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+    }
+    if (operator === 'Exists' && value)
+      errors.push(invalidValue(`${place}.operator`, value, "value must be empty when `operator` is 'Exists'"))
+    else if (operator === 'Equal' || operator === '') {
+      errors.push(...labelValueFaults(value).map(fault => invalidValue(`${place}.operator`, value, fault)))
+    } else if (operator !== 'Exists') errors.push(notSupported(`${place}.operator`, operator, ['Equal', 'Exists']))
+    if (effect && !EFFECTS.includes(effect)) errors.push(notSupported(`${place}.effect`, effect, EFFECTS))
+    return errors
+  })
+}
+
+/** Files of a volume stay below it. */
+function itemErrors(items: readonly Json[], path: string): FieldError[] {
+  return items.flatMap((item, index) => {
+    const place = `${path}[${index}]`
+    const file = String(item['path'] ?? '')
+    const errors: FieldError[] = []
+    if (!item['key']) errors.push(required(`${place}.key`))
+    if (!file) errors.push(required(`${place}.path`))
+    if (file.startsWith('/')) errors.push(invalidValue(`${place}.path`, file, 'must be a relative path'))
+    if (file.split('/').includes('..')) errors.push(invalidValue(`${place}.path`, file, "must not contain '..'"))
+    if (file.startsWith('..') && !file.startsWith('../')) errors.push(invalidValue(`${place}.path`, file, "must not start with '..'"))
+    const mode = item['mode'] as number | undefined
+    if (mode !== undefined && (mode < 0 || mode > 0o777)) errors.push(invalidValue(`${place}.mode`, mode, MODE_MESSAGE))
+    return errors
+  })
+}
+
+const MODE_MESSAGE = 'must be a number between 0 and 0777 (octal), both inclusive'
+
 /** Two containers of a pod cannot have one port of the node. */
 function hostPortConflicts(containers: readonly Json[], path: string): FieldError[] {
   const errors: FieldError[] = []
@@ -98,6 +142,9 @@ function validateVolumes(volumes: readonly Json[], path: string, errors: FieldEr
     if (names.has(name)) errors.push(duplicate(`${place}.name`, name))
     const { secret, configMap, hostPath } = volume as { secret?: Json; configMap?: Json; hostPath?: Json }
     if (secret && !secret['secretName']) errors.push(required(`${place}.secret.secretName`))
+    for (const [field, source] of Object.entries({ secret, configMap })) {
+      if (source) errors.push(...itemErrors(list(source['items']), `${place}.${field}.items`))
+    }
     if (configMap && !configMap['name']) errors.push(required(`${place}.configMap.name`))
     if (hostPath && !hostPath['path']) errors.push(required(`${place}.hostPath.path`))
     // A volume with a fault is none that a mount or another volume can meet.
