@@ -348,6 +348,19 @@ suite('Connection and a client that ends its side', () => {
     assert.match(client.text, /late$/)
     assert.equal(client.how, 'fin')
   })
+  test('after a request to a silent app: the app is freed after a while', async () => {
+    await using app = await startApp(() => {})
+    await using bed = await startBed({ apps: { 'shop.test': app }, limits: { halfClosedMs: 60 } })
+    // The end may come while the app is still being connected to, or later.
+    for (const early of [true, false]) {
+      const client = bed.send(GET)
+      if (!early) await until(() => app.received[1] !== undefined && app.received[1] !== '')
+      client.end()
+      await client.ended
+      assert.match(client.text, /^HTTP\/1\.1 504 /)
+      await until(() => app.open.size === 0)
+    }
+  })
   test('after three pipelined requests: it gets three answers', async () => {
     await using app = await startHttpApp(() => ok('one'))
     await using bed = await startBed({ apps: { 'shop.test': app } })

@@ -415,6 +415,7 @@ export class Connection implements Receiver, Downstream, Timed {
         // Held back: what comes next decides.
         if (!this.#bodyHeld) this.#loseRequest('R47')
         break
+      case ANSWER:
       case RELAY:
         this.#sink?.clientEnded()
         break

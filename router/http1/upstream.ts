@@ -144,10 +144,11 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     this.#socket.end()
   }
 
-  /** Shortens the silence that a relay is granted. */
+  /** Shortens the silence that the app is granted. */
   expireWithin(ms: number): void {
-    this.#times = { connectTimeoutMs: 0, idleTimeoutMs: ms }
-    this.#wheel.arm(this, ms)
+    const idleTimeoutMs = Math.min(ms, this.#times.idleTimeoutMs)
+    this.#times = { ...this.#times, idleTimeoutMs }
+    this.#wheel.arm(this, idleTimeoutMs)
   }
 
   /** Closes at once; the listener hears nothing of it. */

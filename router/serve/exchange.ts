@@ -56,7 +56,7 @@ export interface RequestSink {
   requestLost(code: ErrorCode, answerable: boolean): void
   /** The client has taken what was waiting. */
   clientReady(): void
-  /** The client ended its side of a relay. */
+  /** The client ended its side: of a relay, or after its request. */
   clientEnded(): void
 }
 

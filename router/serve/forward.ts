@@ -39,6 +39,7 @@ export class Forward implements RequestSink, UpstreamListener {
   #repeated = false
   #bodyBytes = 0
   #continued = false
+  #clientEnded = false
   #answered = false
   #relaying = false
   #over = false
@@ -103,6 +104,7 @@ export class Forward implements RequestSink, UpstreamListener {
     const { head, downstream } = this.#exchange
     upstream.begin(this, head.method, this.#route.policy)
     this.#sent = true
+    if (this.#clientEnded) upstream.expireWithin(this.#phases.limits.halfClosedMs)
     if (this.#streams) {
       upstream.writer.begin(this.#text, head.length)
       downstream.readBody()
@@ -155,8 +157,13 @@ export class Forward implements RequestSink, UpstreamListener {
 
   clientEnded(): void {
     if (this.#over) return
-    this.#upstream?.end()
-    if (this.#isWebSocket) this.#upstream?.expireWithin(HALF_WEBSOCKET_MS)
+    if (this.#relaying) {
+      this.#upstream?.end()
+      if (this.#isWebSocket) this.#upstream?.expireWithin(HALF_WEBSOCKET_MS)
+      return
+    }
+    this.#clientEnded = true
+    if (this.#sent) this.#upstream?.expireWithin(this.#phases.limits.halfClosedMs)
   }
 
   // The answer's way

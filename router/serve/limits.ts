@@ -14,6 +14,7 @@ export interface Limits {
   readonly bodyWindowMs: number
   readonly bodyBytesPerSecondMin: number
   readonly sendStallMs: number
+  readonly halfClosedMs: number
   readonly lingerMs: number
   readonly lingerBytesMax: number
   readonly tickMs: number
@@ -47,6 +48,9 @@ export const DEFAULT_LIMITS: Limits = {
   bodyBytesPerSecondMin: 50,
   // A client that takes nothing of an answer for so long is dropped. Linux reports room only when a third of the socket's buffer is free.
   sendStallMs: 120_000,
+  // A client that has ended its side after a request still gets its answer, but most such clients are gone: an app that is silent for so long
+  // is not kept busy for them.
+  halfClosedMs: 60_000,
   // After a last answer, what still arrives is read and dropped, so that no reset destroys the answer on its way (RFC 9112 §9.6).
   lingerMs: 2_000,
   lingerBytesMax: 16 * 1024 * 1024,
