@@ -13,7 +13,7 @@ export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
     maintenance: app.maintenance,
     sslEnforce: app.sslEnforce || router.sslEnforce,
     requestStart: router.requestStart && !app.disableRequestStart,
-    bodyBytesMax: router.bodyBytesMax,
+    bodyBytesMax: app.bodyBytesMax ?? router.bodyBytesMax,
     ...(allow && { allow }),
     ...(router.hsts && { hsts: router.hsts }),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
