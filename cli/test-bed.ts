@@ -140,11 +140,17 @@ export class CliUser {
   run(
     command: string,
     args: readonly string[],
-    options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string; onStart?: (child: ChildProcess) => void } = {},
+    options: {
+      cwd?: string
+      env?: NodeJS.ProcessEnv
+      input?: string
+      isInteractive?: boolean
+      onStart?: (child: ChildProcess) => void
+    } = {},
   ): Promise<Outcome> {
     const child = spawn(command, args, { cwd: options.cwd ?? this.home, env: { ...this.env, ...options.env } })
     child.stdin.on('error', () => {})
-    child.stdin.end(options.input ?? '')
+    if (!options.isInteractive) child.stdin.end(options.input ?? '')
     options.onStart?.(child)
     let stdout = ''
     let stderr = ''
