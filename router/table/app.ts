@@ -3,7 +3,17 @@ import { RE2JS } from 're2js'
 import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { findPort } from './endpoints.ts'
-import { parseBoolean, parseCidr, parseDomain, parseObjectName, parsePair, parsePathPrefix, parseTime, parseWord } from './values.ts'
+import {
+  parseBoolean,
+  parseCidr,
+  parseDomain,
+  parseObjectName,
+  parsePair,
+  parsePathPrefix,
+  parseSize,
+  parseTime,
+  parseWord,
+} from './values.ts'
 
 /** What a routable Service asks for, contract section 4; nothing of the router's own settings is merged in. */
 export interface App {

@@ -60,6 +60,16 @@ suite('TableBuilder.build()', () => {
     assert.equal(healed.delta?.routes[0]?.[1]?.policy.maintenance, false)
   })
 
+  test('an app may take larger bodies than others, or any', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test' })
+    world.service('photos', { domains: 'photos.test', bodySize: '20m' })
+    world.service('git', { domains: 'git.test', bodySize: '0' })
+    world.build()
+    const limit = (host: string, path = '/') => world.table.match(host, path)?.policy.bodyBytesMax
+    assert.deepEqual([limit('shop.test'), limit('photos.test'), limit('git.test')], [1024 ** 2, 20 * 1024 ** 2, 0])
+  })
+
   test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test' })
