@@ -29,7 +29,7 @@ export async function applyPlatform(api: KubernetesApi, platformDomain: string):
       [`${ROUTER_PREFIX}proxyDomain`]: 'drycc',
       [`${ROUTER_PREFIX}proxyLocations`]: '/git/',
       // A push is one request; the builder has its own limit on it.
-      [`${ROUTER_PREFIX}bodySize`]: '0',
+      [`${ROUTER_PREFIX}x-body-size`]: '0',
       [`${ROUTER_PREFIX}connectTimeout`]: '10',
       [`${ROUTER_PREFIX}tcpTimeout`]: '1200',
       [`${ROUTER_PREFIX}nginx.connectTimeout`]: '10s',

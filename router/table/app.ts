@@ -84,7 +84,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const domains = readDomains(annotations, lastGood?.domains)
   const regexDomain = readRegexDomain(annotations, domains)
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
-  const bodyBytesMax = annotations.one('bodySize', undefined, parseSize, lastGood?.bodyBytesMax)
+  const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
   const referrerPolicy = annotations.one('referrerPolicy', undefined, parseReferrerPolicy, lastGood?.referrerPolicy)
   const proxyDomain = annotations.one('proxyDomain', undefined, parseDomain, lastGood?.proxyDomain)

@@ -63,8 +63,8 @@ suite('TableBuilder.build()', () => {
   test('an app may take larger bodies than others, or any', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test' })
-    world.service('photos', { domains: 'photos.test', bodySize: '20m' })
-    world.service('git', { domains: 'git.test', bodySize: '0' })
+    world.service('photos', { domains: 'photos.test', 'x-body-size': '20m' })
+    world.service('git', { domains: 'git.test', 'x-body-size': '0' })
     world.build()
     const limit = (host: string, path = '/') => world.table.match(host, path)?.policy.bodyBytesMax
     assert.deepEqual([limit('shop.test'), limit('photos.test'), limit('git.test')], [1024 ** 2, 20 * 1024 ** 2, 0])
