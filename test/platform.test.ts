@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -111,7 +112,8 @@ suite('the whole path', () => {
   })
 
   test('a push of what is mended goes over HTTP too', async () => {
-    await shop.commit({ 'server.js': SAMPLE_APP['server.js']! })
+    // Larger than the body that an app may be sent by default: a push is not an app's request.
+    await shop.commit({ 'server.js': SAMPLE_APP['server.js']!, 'large.txt': randomBytes(3 * 1024 * 1024).toString('base64') })
     succeed(await shop.drycc('git:remote', '--app', 'shop'))
     const { stderr } = succeed(await shop.git('push', 'drycc', 'main'))
     const [, version] = /Done, shop:(v\d+) deployed/.exec(stderr) ?? []
