@@ -21,6 +21,9 @@ export interface Collector extends Running {
   readonly followerCount: number
 }
 
+/** A line, or a piece of one that is too long. */
+type Piece = Pick<LogRecord, 'ts' | 'text' | 'partial'>
+
 interface Follower {
   readonly app: string
   readonly uid: string
@@ -129,9 +132,14 @@ export async function startCollector(options: {
   }
 }
 
-/** Cuts the bytes of one stream into lines with their times, and leaves out those that were taken before. */
+/**
+ * Cuts the bytes of one stream into lines with their times, and leaves out those that were taken before. A line that does not end is handed on
+ * in pieces as it comes, so that no app can fill our memory; when the stream is cut within it, the rest of that line is lost.
+ */
 export class LineReader {
   #rest: Buffer = Buffer.alloc(0)
+  /** The line under way, when its beginning was handed on; without a time it is left out. */
+  #begun: { readonly ts: string | undefined } | undefined
   #position: Position | undefined
   /** How many lines of the position's own time are still to be skipped. */
   #skip: number
@@ -145,27 +153,40 @@ export class LineReader {
     return this.#position
   }
 
-  read(chunk: Uint8Array): Pick<LogRecord, 'ts' | 'text' | 'partial'>[] {
+  read(chunk: Uint8Array): Piece[] {
     const bytes = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk])
-    const lines: Pick<LogRecord, 'ts' | 'text' | 'partial'>[] = []
+    const lines: Piece[] = []
     let from = 0
     for (let end = bytes.indexOf(10, from); end >= 0; end = bytes.indexOf(10, from)) {
-      lines.push(...this.#take(bytes.subarray(from, end)))
+      lines.push(...this.#take(bytes.subarray(from, end), true))
       from = end + 1
+    }
+    if (bytes.length - from > LINE_LENGTH_MAX) {
+      const end = wholeCharacters(bytes)
+      lines.push(...this.#take(bytes.subarray(from, end), false))
+      from = end
     }
     this.#rest = Buffer.from(bytes.subarray(from))
     return lines
   }
 
-  #take(line: Buffer): Pick<LogRecord, 'ts' | 'text' | 'partial'>[] {
-    const space = line.subarray(0, 40).indexOf(32)
-    const ts = space < 0 ? undefined : sortableTime(line.toString('latin1', 0, space))
-    if (!ts) return []
-    if (this.#isKnown(ts)) return []
-    const text = line.toString('utf8', space + 1).replace(/\r$/, '')
-    if (text.length <= LINE_LENGTH_MAX) return [{ ts, text }]
+  /** @param isEnd whether the line ends with these bytes */
+  #take(bytes: Buffer, isEnd: boolean): Piece[] {
+    let body = bytes
+    let begun = this.#begun
+    if (begun === undefined) {
+      const space = bytes.subarray(0, 40).indexOf(32)
+      const ts = space < 0 ? undefined : sortableTime(bytes.toString('latin1', 0, space))
+      begun = { ts: ts === undefined || this.#isKnown(ts) ? undefined : ts }
+      body = bytes.subarray(space + 1)
+    }
+    this.#begun = isEnd ? undefined : begun
+    const { ts } = begun
+    if (ts === undefined) return []
+    const text = isEnd ? body.toString('utf8').replace(/\r$/, '') : body.toString('utf8')
+    if (isEnd && text.length <= LINE_LENGTH_MAX) return [{ ts, text }]
     const parts = text.match(new RegExp(`[\\s\\S]{1,${LINE_LENGTH_MAX}}`, 'g')) ?? []
-    return parts.map((part, index) => (index < parts.length - 1 ? { ts, text: part, partial: true } : { ts, text: part }))
+    return parts.map((part, index) => (isEnd && index === parts.length - 1 ? { ts, text: part } : { ts, text: part, partial: true }))
   }
 
   #isKnown(ts: string): boolean {
@@ -178,4 +199,14 @@ export class LineReader {
     this.#position = ts === position?.ts ? { ts, count: position.count + 1 } : { ts, count: 1 }
     return false
   }
+}
+
+/** Where the last whole character ends: what follows, three bytes at most, is the beginning of one. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let at = bytes.length - 1; at >= bytes.length - 4 && at >= 0; at--) {
+    const byte = bytes[at] as number
+    if (byte < 0x80) return bytes.length
+    if (byte >= 0xc0) return at
+  }
+  return bytes.length
 }

@@ -50,6 +50,43 @@ suite('LineReader', () => {
   })
 })
 
+suite('LineReader of a line without end', () => {
+  const start = '2026-11-22T18:00:00Z '
+
+  test('hands on what it has and keeps no more than a piece', () => {
+    const reader = new LineReader()
+    let read = reader.read(Buffer.from(start))
+    for (let index = 0; index < 1000; index++) read = [...read, ...reader.read(Buffer.from('ü'.repeat(999)))]
+    const early = read.reduce((length, { text }) => length + text.length, 0)
+    assert.ok(999_000 - early < 70_000, `${early}`)
+    read.push(...reader.read(Buffer.from('end\nno time\n2026-11-22T18:00:01Z next\n')))
+    const text = read.map(({ text }) => text).join('')
+    assert.equal(text, `${'ü'.repeat(999_000)}endnext`)
+    assert.deepEqual(
+      new Set(read.slice(0, -2).map(({ ts, partial }) => `${ts} ${partial}`)),
+      new Set(['2026-11-22T18:00:00.000000000Z true']),
+    )
+    assert.deepEqual([read.at(-2)?.partial, read.at(-1)?.text], [undefined, 'next'])
+  })
+
+  test('leaves it out whole when it was taken before, or has no time', () => {
+    const huge = `${start}${'x'.repeat(200_000)}`
+    const first = new LineReader()
+    first.read(Buffer.from(`${huge}\n`))
+    for (const [reader, line] of [
+      [new LineReader(first.position), huge],
+      [new LineReader(), 'x'.repeat(200_000)],
+    ] as const) {
+      const read = [...line.matchAll(/.{1,10000}/g)].flatMap(([piece]) => reader.read(Buffer.from(piece)))
+      read.push(...reader.read(Buffer.from('\n2026-11-22T18:00:01Z next\n')))
+      assert.deepEqual(
+        read.map(({ text }) => text),
+        ['next'],
+      )
+    }
+  })
+})
+
 suite('startLogger()', () => {
   let cluster: PodsWithLogs
   let logger: Required<Running>
