@@ -28,7 +28,7 @@ _drycc() {
   current=
   [[ "$line" =~ [[:space:]]$ ]] || current="\${words[\${#words[@]} - 1]}"
   COMPREPLY=()
-  if (( \${#words[@]} == 1 )) && [[ -z "$current" ]] || (( \${#words[@]} == 2 )) && [[ -n "$current" ]]; then
+  if (( \${#words[@]} - (\${#current} > 0) == 1 )); then
     COMPREPLY=($(compgen -W '${commands.flatMap(({ names }) => names).join(' ')}' -- "$current"))
     # What stands before the last colon is on the line already.
     [[ "$current" == *:* && "$COMP_WORDBREAKS" == *:* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${current%:*}:"}")
