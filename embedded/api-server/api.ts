@@ -118,7 +118,7 @@ export class Api {
       if (review) return sendJson(response, 201, JSON.stringify(review))
     }
     const target = parseTarget(path)
-    if (!target) return sendText(response, 404, '404 page not found')
+    if (!target) return sendText(response, 404, '404 page not found\n')
     await handleResource(exchange, target)
   }
 

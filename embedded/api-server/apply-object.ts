@@ -30,28 +30,27 @@ export async function applyObject(store: ObjectStore, target: Target, request: P
   const live = revision?.object as Draft | undefined
   if (!live && subresource) throw notFound(kind, name)
   const { resourceVersion, uid } = config.metadata
-  if (resourceVersion && resourceVersion !== live?.metadata.resourceVersion) throw conflict(kind, name, STALE)
+  if (live && resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw conflict(kind, name, STALE)
   if (uid && !live) {
     throw conflict(kind, name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
   }
   const applier = { manager: request.fieldManager, subresource, time: now(), force: request.force ?? false }
   const applied = applyFields(kind, live, config, applier)
   const draft = decodeApplied(kind, applied.object)
+  if (!live) draft.metadata.resourceVersion = ''
   const options: WriteOptions = { ...request.options, isPatch: true, managers: applied.managers }
   if (!revision) return { object: createObject(store, kind, namespace, draft, options), isNew: true }
   return { object: updateObject(store, kind, revision, draft, subresource === 'status' ? 'status' : 'main', options), isNew: false }
 }
 
 function checkConfig(kind: Kind, { namespace, name }: Target, value: unknown): Draft {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding patch: expected an object')
-  const config = value as Json
+  if (typeof value !== 'object' || Array.isArray(value)) throw badRequest('error decoding patch: expected an object')
+  const config = (value ?? {}) as Json
   const wanted = apiVersion(kind)
-  if (config['apiVersion'] !== wanted) {
-    const text = `Incorrect version specified in apply patch. Specified patch version: ${config['apiVersion'] ?? ''}, expected: ${wanted}`
-    throw badRequest(text)
+  if (config['apiVersion'] !== wanted || config['kind'] !== kind.kind) {
+    const version = String(config['apiVersion'] ?? '')
+    throw badRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${config['kind'] ?? ''}`)
   }
-  if (config['kind'] !== kind.kind)
-    throw badRequest(`apply patch is for kind ${JSON.stringify(config['kind'] ?? '')}, expected: ${JSON.stringify(kind.kind)}`)
   const metadata = { ...(config['metadata'] as Json | undefined) }
   if (metadata['managedFields']) throw badRequest('metadata.managedFields must be nil')
   metadata['name'] ??= name
@@ -61,19 +60,20 @@ function checkConfig(kind: Kind, { namespace, name }: Target, value: unknown): D
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
   const [fault] = structureFaults(shapeOf(kind), { ...config, metadata })
-  if (fault) throw untyped(kind, namespace, name, fault)
+  if (fault) throw untyped(kind, String(metadata['namespace'] ?? ''), name, fault)
   return { ...config, metadata } as unknown as Draft
 }
 
 /** 500, as the real server, which takes the configuration for its own object here. */
 function untyped(kind: Kind, namespace: string, name: string, fault: string): ApiError {
   const object = `${namespace}/${name}; ${kind.group}/${kind.version}, Kind=${kind.kind}`
-  return new ApiError(500, 'InternalError', `failed to create typed patch object (${object}): ${fault}`)
+  return new ApiError(500, '', `failed to create typed patch object (${object}): ${fault}`)
 }
 
 function refuseDuplicates(duplicates: readonly string[], { validation, options }: PatchRequest): void {
   const [first = ''] = duplicates
-  const text = `key ${JSON.stringify(first.slice(first.lastIndexOf('.') + 1))} already set in map`
+  const [, path] = /^duplicate field "(.*)"$/.exec(first) ?? []
+  const text = path === undefined ? first : `line 1: key "${path.slice(path.lastIndexOf('.') + 1)}" already set in map`
   if (validation === 'Strict') throw badRequest(`error strict decoding patch: ${text}`)
   if (validation === 'Warn') options.warn(text)
 }

@@ -115,10 +115,10 @@ function checkPreconditions(kind: Kind, current: Draft, { preconditions }: Delet
   const { uid, resourceVersion, name } = current.metadata
   if (preconditions?.uid && preconditions.uid !== uid) {
     const text = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`
-    throw conflict({ ...kind, group: '', plural: kind.kind }, name, text)
+    throw conflict({ ...kind, plural: kind.kind }, name, text)
   }
   if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
     const detail = `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`
-    throw conflict({ ...kind, group: '', plural: kind.kind }, name, detail)
+    throw conflict({ ...kind, plural: kind.kind }, name, detail)
   }
 }

@@ -112,5 +112,5 @@ function readToken(text: string): { version: number; after: string } {
   } catch {
     // What is no JSON is refused like the rest.
   }
-  throw badRequest('continue key is not valid: encoded continue version "" is not recognized')
+  throw badRequest('invalid continue token: continue key is not valid: encoded continue version "" is not recognized')
 }

@@ -34,7 +34,7 @@ export function parseJson(body: string): Parsed {
     throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`)
   }
   try {
-    return { value, duplicates: scanJson(body).duplicates }
+    return { value, duplicates: scanJson(body).duplicates.map(path => `duplicate field ${JSON.stringify(path)}`) }
   } catch (error) {
     throw badRequest(`json parse error: ${(error as Error).message}`)
   }
@@ -43,13 +43,26 @@ export function parseJson(body: string): Parsed {
 /** YAML is what `kubectl apply --server-side` sends, and JSON is YAML too. */
 export async function parseYaml(body: string): Promise<Parsed> {
   if (/^\s*\{/.test(body)) return parseJson(body)
-  const { parseDocument } = await import('yaml')
-  const document = parseDocument(body, { uniqueKeys: false })
-  const [fault] = document.errors
+  const { LineCounter, parseDocument } = await import('yaml')
+  const lines = new LineCounter()
+  // YAML 1.1, in which `y` and `off` are booleans, but without its numbers to the base of 60 and its dates, which Go leaves as text.
+  const document = parseDocument(body, {
+    version: '1.1',
+    lineCounter: lines,
+    customTags: tags =>
+      tags.filter(tag => typeof tag === 'string' || !(tag.tag.endsWith(':timestamp') || ('format' in tag && tag.format === 'TIME'))),
+  })
+  const doubled = document.errors.filter(({ code }) => code === 'DUPLICATE_KEY')
+  const fault = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
   if (fault) throw badRequest(`yaml: ${fault.message.split('\n')[0]}`)
   try {
     // Through JSON, so that depth and types are those of JSON.
-    return parseJson(JSON.stringify(document.toJS({ maxAliasCount: 0 })) ?? 'null')
+    const { value } = parseJson(JSON.stringify(document.toJS({ maxAliasCount: 0 })) ?? 'null')
+    const duplicates = doubled.map(({ pos: [start] }) => {
+      const key = body.slice(start).split(/[:\n]/)[0]!.trim()
+      return `line ${lines.linePos(start).line}: key ${JSON.stringify(key)} already set in map`
+    })
+    return { value, duplicates }
   } catch (error) {
     if (error instanceof ApiError) throw error
     throw badRequest(`yaml: ${(error as Error).message}`)

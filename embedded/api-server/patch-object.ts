@@ -1,3 +1,4 @@
+import { apiVersion } from '../../kernel/kubernetes/objects.ts'
 import type { ObjectStore, Revision } from '../store/object-store.ts'
 import { applyObject } from './apply-object.ts'
 import { invalidValue } from './field-error.ts'
@@ -37,11 +38,7 @@ const TYPES = [
 export async function patchObject(store: ObjectStore, target: Target, request: PatchRequest): Promise<{ object: Draft; isNew: boolean }> {
   const type = request.contentType.split(';')[0]!.trim().toLowerCase()
   if (!TYPES.includes(type)) {
-    throw new ApiError(
-      415,
-      'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${TYPES.join(', ')}`,
-    )
+    throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
   }
   if (type === 'application/apply-patch+yaml') return applyObject(store, target, request)
   if (request.force !== undefined) {
@@ -61,29 +58,33 @@ export async function patchObject(store: ObjectStore, target: Target, request: P
   return { object, isNew: false }
 }
 
+const REASONS = { 400: 'BadRequest', 422: 'Invalid', 500: '' } as const
+
 function applyPatch(kind: Kind, type: string, revision: Revision, { value }: Parsed): Json {
   const current = revision.object as unknown as Json
   try {
     if (type === 'application/json-patch+json') {
       if (!Array.isArray(value))
-        throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch')
+        throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp')
       if (value.length > OPERATIONS_MAX) {
         const message = `The allowed maximum operations in a JSON patch is ${OPERATIONS_MAX}, got ${value.length}`
         throw new ApiError(413, 'RequestEntityTooLarge', message)
       }
       return jsonPatch(current, value as Operation[]) as Json
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding patch: expected an object')
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw badRequest(
+        `json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go value of type map[string]interface {}`,
+      )
+    }
     if (type === 'application/merge-patch+json') return mergePatch(current, value) as Json
     return strategicPatch(kind.type, current, value as Json)
   } catch (error) {
     if (error instanceof JsonPatchError) {
-      throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {
-        causes: [{ message: error.message }],
-      })
+      // The real server keeps to itself which operation failed.
+      throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {})
     }
-    if (error instanceof StrategicPatchError)
-      throw new ApiError(error.code, error.code === 500 ? 'InternalError' : error.code === 422 ? 'Invalid' : 'BadRequest', error.message)
+    if (error instanceof StrategicPatchError) throw new ApiError(error.code, REASONS[error.code], error.message)
     throw error
   }
 }
@@ -107,11 +108,16 @@ function decodePatched(
   // The real server shows a strategic patch as Go prints it, and the result of the others as JSON.
   const shown = type === 'application/strategic-merge-patch+json' ? goFormat(value) : JSON.stringify(patched)
   const refuse = (message: string) => invalid({ kind: '', group: '' }, '', [invalidValue('patch', shown, message)])
+  const isStrategic = type === 'application/strategic-merge-patch+json'
+  if (isStrategic) Object.assign(patched, { apiVersion: apiVersion(kind), kind: kind.kind })
+  else if (patched['apiVersion'] !== apiVersion(kind) || patched['kind'] !== kind.kind) {
+    throw refuse(`no kind "${patched['kind']}" is registered for version "${patched['apiVersion']}" in scheme`)
+  }
   let decoded: Decoded
   try {
     decoded = decode(kind.type, patched)
   } catch (error) {
-    if (error instanceof DecodeError) throw refuse(error.message)
+    if (error instanceof DecodeError) throw refuse(isStrategic && error.mismatch ? conversionFault(error.mismatch) : error.message)
     throw error
   }
   const faults = strictFaults(decoded, duplicates)
@@ -120,6 +126,16 @@ function decodePatched(
   const draft = decoded.object as Draft
   kind.defaults?.(draft)
   return draft
+}
+
+/** A strategic patch's result does not go through JSON in the real server, so its faults have other words. */
+function conversionFault({ value, type, go }: NonNullable<DecodeError['mismatch']>): string {
+  const kinds: Record<string, string> = { boolean: 'bool', number: Number.isInteger(value) ? 'int64' : 'float64', object: 'map' }
+  const kind = Array.isArray(value) ? 'slice' : (kinds[typeof value] ?? typeof value)
+  if (type === 'list' || type === 'bytes') return `cannot restore slice from ${kind}`
+  if (type === 'map') return `cannot restore map from ${kind}`
+  if (type === 'object') return `cannot restore struct from: ${kind}`
+  return `unrecognized type: ${type === 'bool' || /^u?int|^float/.test(type) ? type : /^u?int|^float|^bool/.test(go) ? go : 'string'}`
 }
 
 /** As Go's `%+v`: `map[spec:map[replicas:1]]`. */

@@ -1,12 +1,13 @@
 import { apiVersion } from '../../kernel/kubernetes/objects.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
+import { KINDS } from './kinds/registry.ts'
 import { type Decoded, DecodeError, decode, type Json } from './schema/decode.ts'
 import { badRequest } from './status.ts'
 
 /** How unknown and doubled fields are met. */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore'
 
-/** A value that came in as JSON or YAML, and the keys that stood in it twice. */
+/** A value that came in as JSON or YAML, and what is to be said of keys that stood in it twice. */
 export interface Parsed {
   readonly value: unknown
   readonly duplicates: readonly string[]
@@ -39,10 +40,7 @@ export function readObject(kind: Kind, { value, duplicates }: Parsed, validation
 
 /** The list of a strict decoding error. */
 export function strictFaults(decoded: Decoded, duplicates: readonly string[]): string[] {
-  return [
-    ...duplicates.map(path => `duplicate field ${JSON.stringify(path)}`),
-    ...decoded.unknown.map(path => `unknown field ${JSON.stringify(path)}`),
-  ]
+  return [...duplicates, ...decoded.unknown.map(path => `unknown field ${JSON.stringify(path)}`)]
 }
 
 /** Brings an object that is not from a request body into its form: the result of a patch. @throws {ApiError} 400 */
@@ -62,15 +60,19 @@ function checkKind(kind: Kind, value: Json): Json {
   if (typeof sentVersion !== 'string' || typeof sentKind !== 'string') throw unreadable(kind, value)
   if (sentVersion !== wanted) {
     const [version = ''] = sentVersion.split('/').slice(-1)
-    const text = `no kind "${sentKind}" is registered for version "${sentVersion}" in scheme`
+    const text = unregistered(sentKind, sentVersion)
     throw badRequest(`${sentKind} in version "${version}" cannot be handled as a ${kind.kind}: ${text}`)
   }
   if (sentKind !== kind.kind) {
-    throw badRequest(
-      `${sentKind} in version "${kind.version}" cannot be handled as a ${kind.kind}: converting (v1.${sentKind}) to (${kind.kind}): unknown conversion`,
-    )
+    const isKnown = KINDS.some(each => each.kind === sentKind && apiVersion(each) === wanted)
+    const text = isKnown ? `converting (v1.${sentKind}) to (${kind.kind}): unknown conversion` : unregistered(sentKind, wanted)
+    throw badRequest(`${sentKind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${text}`)
   }
   return { ...value, apiVersion: wanted, kind: kind.kind }
+}
+
+function unregistered(kind: string, version: string): string {
+  return `no kind "${kind}" is registered for version "${version}" in scheme "pkg/runtime/scheme.go:111"`
 }
 
 function unreadable(kind: Kind, value: unknown) {

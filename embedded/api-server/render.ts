@@ -16,6 +16,10 @@ const GROUP_VERSION = 'meta.k8s.io/v1'
 
 /** Chooses among what the client accepts. @throws {ApiError} 406 when nothing of it can be had */
 export function chooseForm(accept: string | undefined, includeObject: string | null): Form {
+  if (includeObject && !['None', 'Metadata', 'Object'].includes(includeObject)) {
+    const text = `includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`
+    throw new ApiError(400, 'BadRequest', `Unable to convert to Table as requested: ${text}`)
+  }
   const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata'
   for (const part of (accept || '*/*').split(',')) {
     const [type = '', ...parameters] = part.split(';').map(text => text.trim())
@@ -28,8 +32,9 @@ export function chooseForm(accept: string | undefined, includeObject: string | n
     }
     if (type === 'application/yaml' && !named['as']) return { as: 'object', isYaml: true, include }
   }
-  const types = 'application/json, application/yaml'
-  throw new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${types}`)
+  const types = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
+  if (/json|yaml/.test(accept ?? '')) throw new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${types}`)
+  throw new ApiError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${types}`, {})
 }
 
 /** One object as JSON. */

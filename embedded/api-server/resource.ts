@@ -7,7 +7,7 @@ import { finalizeNamespace } from './finalize.ts'
 import { flagParameter, integerParameter, readBody, type Target } from './http-request.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import { type ListQuery, listObjects, parseVersion } from './list.ts'
-import { parseJson, parseObject } from './parse-body.ts'
+import { parseObject } from './parse-body.ts'
 import { patchObject } from './patch-object.ts'
 import { podLog } from './pod-log.ts'
 import { type FieldValidation, type Parsed, readObject } from './read-object.ts'
@@ -125,7 +125,7 @@ function listQuery({ url }: Exchange, { kind, namespace }: Target): ListQuery {
 /** The real server does not know this error of its own in a watch, so it is 500 there and 400 in a list. */
 function watchVersion(text: string): number {
   if (/^\d+$/.test(text)) return Number(text)
-  throw new ApiError(500, 'InternalError', `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+  throw new ApiError(500, '', `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
 }
 
 function isWatch({ url }: Exchange): boolean {
@@ -147,7 +147,7 @@ async function watch(exchange: Exchange, { kind, namespace }: Target): Promise<v
   }
   if (match && !query.has('sendInitialEvents'))
     throw optionError('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
-  if (query.get('continue')) throw badRequest('continue is not supported for watch')
+  if (query.get('continue')) throw optionError('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided')
   const version = text ? watchVersion(text) : 0
   const filter = parseSelectors(kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? '')
   const seconds = integerParameter(query, 'timeoutSeconds') || WATCH_SECONDS_MIN * (1 + Math.random())
@@ -200,7 +200,7 @@ async function patch(exchange: Exchange, target: Target): Promise<void> {
     body,
     force: url.searchParams.has('force') ? flagParameter(url.searchParams, 'force') : undefined,
     fieldManager: url.searchParams.get('fieldManager') ?? '',
-    validation: fieldValidation(url),
+    validation: fieldValidation(url, request.method),
     options,
   })
   return answerWritten(exchange, isNew ? 201 : 200, object, form, target.kind)
@@ -256,9 +256,9 @@ async function scale(exchange: Exchange, target: Target): Promise<void> {
   let scaled: Draft
   if (request.method === 'PUT') {
     const parsed = await parseObject(body, request.headers['content-type'])
-    scaled = putScale(store, target, parsed, fieldValidation(url), options)
+    scaled = putScale(store, target, parsed, fieldValidation(url, request.method), options)
   } else if (request.method === 'PATCH') {
-    scaled = patchScale(store, target, request.headers['content-type'] ?? '', parseJson(body.toString()), options)
+    scaled = patchScale(store, target, request.headers['content-type'] ?? '', body.toString(), options)
   } else throw methodNotAllowed()
   await store.settled()
   return answer(exchange, 200, JSON.stringify(scaleOf(kind, scaled)), form)
@@ -283,7 +283,7 @@ async function finalize(exchange: Exchange, { kind, name }: Target): Promise<voi
 }
 
 async function readDraft({ request, url, warn }: Exchange, kind: Kind): Promise<Draft> {
-  const validation = fieldValidation(url)
+  const validation = fieldValidation(url, request.method)
   const body = await readBody(request)
   const parsed = await parseObject(body, request.headers['content-type'])
   return readObject(kind, parsed, validation, warn)
@@ -320,6 +320,13 @@ function writeOptions({ request, url, warn }: Exchange): WriteOptions {
       { reason: 'FieldValueTooLong', message: `Too long: may not be more than ${MANAGER_BYTES_MAX} bytes`, field: 'fieldManager' },
     ])
   }
+  const odd = /[^\x20-\x7e\u00a0-\uffff]/u.exec(query.get('fieldManager') ?? '')
+  if (odd) {
+    const code = odd[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
+    const shown = `"${manager.replace(/[^\x20-\x7e]/g, each => `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`
+    const message = `Invalid value: ${shown}: invalid character U+${code} (at position ${odd.index})`
+    throw invalid(optionsOf(request.method), '', [{ reason: 'FieldValueInvalid', message, field: 'fieldManager' }])
+  }
   return { dryRun: checkDryRun(query.getAll('dryRun'), request.method), manager, warn }
 }
 
@@ -351,10 +358,10 @@ function optionsOf(method: string | undefined): { kind: string; group: string } 
   return { kind: kinds[method ?? ''] ?? 'DeleteOptions', group: 'meta.k8s.io' }
 }
 
-function fieldValidation(url: URL): FieldValidation {
+function fieldValidation(url: URL, method: string | undefined): FieldValidation {
   const text = url.searchParams.get('fieldValidation') || 'Warn'
   if (text === 'Strict' || text === 'Warn' || text === 'Ignore') return text
-  throw invalid({ kind: 'CreateOptions', group: 'meta.k8s.io' }, '', [
+  throw invalid(optionsOf(method), '', [
     {
       reason: 'FieldValueNotSupported',
       message: `Unsupported value: ${JSON.stringify(text)}: supported values: "", "Ignore", "Strict", "Warn"`,

@@ -4,11 +4,12 @@ import type { Target } from './http-request.ts'
 import { formatSelector } from './kinds/columns.ts'
 import { isSame } from './kinds/compare.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
+import { parseJson } from './parse-body.ts'
 import { JsonPatchError, jsonPatch, type Operation } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { type FieldValidation, type Parsed, strictFaults } from './read-object.ts'
 import { DecodeError, decode, type Json } from './schema/decode.ts'
-import { ApiError, badRequest, conflict, invalid, STALE } from './status.ts'
+import { ApiError, badRequest, conflict, invalid, notImplemented, STALE } from './status.ts'
 import { readStored, updateObject, type WriteOptions } from './write.ts'
 
 const SCALE = { kind: 'Scale', group: 'autoscaling' }
@@ -40,12 +41,14 @@ export function putScale(store: ObjectStore, target: Target, parsed: Parsed, val
 }
 
 /** Patches a Scale by merge or JSON patch. */
-export function patchScale(store: ObjectStore, target: Target, contentType: string, { value }: Parsed, options: WriteOptions): Draft {
+export function patchScale(store: ObjectStore, target: Target, contentType: string, body: string, options: WriteOptions): Draft {
   const { kind, namespace, name } = target
   const revision = readStored(store, kind, namespace, name)
   const current = scaleOf(kind, revision.object as Draft)
   const type = contentType.split(';')[0]!.trim()
   let patched: unknown
+  if (type === 'application/apply-patch+yaml') throw notImplemented('server-side apply of a Scale: apply the object itself')
+  const { value } = parseJson(body)
   if (type === 'application/json-patch+json') patched = applyJson(current, value as Operation[])
   else if (type === 'application/merge-patch+json' || type === 'application/strategic-merge-patch+json')
     patched = mergePatch(current, value)
@@ -62,6 +65,10 @@ export function patchScale(store: ObjectStore, target: Target, contentType: stri
 }
 
 function readScale({ value, duplicates }: Parsed, validation: FieldValidation, { warn }: WriteOptions): Json {
+  const { kind = 'Scale', apiVersion = 'autoscaling/v1' } = (value ?? {}) as { kind?: string; apiVersion?: string }
+  if (kind !== 'Scale' || apiVersion !== 'autoscaling/v1') {
+    throw badRequest(`${kind} in version "v1" cannot be handled as a Scale: no kind "${kind}" is registered for version "${apiVersion}"`)
+  }
   try {
     const decoded = decode(SCALE_TYPE, value)
     const faults = strictFaults(decoded, duplicates)

@@ -18,6 +18,7 @@ export function parseSelectors(kind: Kind, labelSelector: string, fieldSelector:
 }
 
 function parseLabels(selector: string): Filter[] {
+  if (/\([^)]*$/.test(selector)) throw badRequest(`unable to parse requirement: found '', expected: ',' or ')'`)
   if (/^\s*,|,\s*,|,\s*$/.test(selector)) throw badRequest(`unable to parse requirement: found ',', expected: identifier after ','`)
   return splitTerms(selector).map(term => {
     const set = /^(\S+?)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term)

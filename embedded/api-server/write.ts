@@ -54,7 +54,7 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   placeIn(kind, namespace, draft)
   if (metadata.resourceVersion) {
     // 500, not 400: the real server does not know its own error here.
-    throw new ApiError(500, 'InternalError', 'resourceVersion should not be set on objects to be created')
+    throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created')
   }
   delete metadata.deletionTimestamp
   delete metadata.deletionGracePeriodSeconds
@@ -113,7 +113,11 @@ export function updateObject(store: ObjectStore, kind: Kind, revision: Revision,
   bumpGeneration(kind, next, previous, part)
   const errors = validateMetadataUpdate(next, previous)
   if (part === 'status') errors.push(...(kind.validateStatus?.(next, previous) ?? []))
-  else errors.push(...(kind.validateUpdate?.(next, previous) ?? []), ...(kind.validate?.(next) ?? []))
+  else {
+    const changes = kind.validateUpdate?.(next, previous) ?? []
+    const whole = kind.validate?.(next) ?? []
+    errors.push(...(kind.changesFirst ? [...changes, ...whole] : [...whole, ...changes]))
+  }
   if (errors.length > 0) throw invalid(kind, name, errors)
   if (part === 'main') kind.warnings?.(next).forEach(options.warn)
   const table = tableOf(kind)

@@ -56,7 +56,9 @@ export function applyFields(kind: Kind, live: Draft | undefined, config: Json, a
 function managersOf(kind: Kind, live: Draft): Managers {
   const managers = readManagers(live)
   if (managers.size > 0) return managers
-  const set = collectFields(shapeOf(kind), withoutManagers(live)).without(ignoredFields(kind, ''))
+  const empty = decode(kind.type, { kind: kind.kind, apiVersion: apiVersion(kind) }).object
+  const { added, modified } = filterComparison(kind, compareObjects(shapeOf(kind), empty, withoutManagers(live)), '')
+  const set = added.union(modified)
   const first = { manager: 'before-first-apply', operation: 'Update' as const, apiVersion: apiVersion(kind), subresource: '' }
   return new Map([[identify(first), { ...first, time: live.metadata.creationTimestamp, set }]])
 }

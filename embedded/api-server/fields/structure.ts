@@ -23,7 +23,8 @@ export function structureOf(shape: Shape | Field): Structure {
     if (type === 'set') return { kind: 'list', of: shape.of!, elementOf: value => `v:${JSON.stringify(value)}` }
     if (type === 'map') {
       const sorted = [...(keys ?? [mergeKey!])].sort()
-      return { kind: 'list', of: shape.of!, elementOf: value => keyElement(sorted, value) }
+      const fields = shape.of!.t === 'object' ? typeOf(shape.of!.ref!) : {}
+      return { kind: 'list', of: shape.of!, elementOf: value => keyElement(sorted, fields, value) }
     }
   }
   return LEAF
@@ -32,16 +33,22 @@ export function structureOf(shape: Shape | Field): Structure {
 /** What a list of ports is keyed by may be left out and still counts (`default` in OpenAPI). */
 const KEY_DEFAULTS: Json = { protocol: 'TCP' }
 
-function keyElement(keys: readonly string[], value: unknown): string {
+function keyElement(keys: readonly string[], fields: Readonly<Record<string, Field>>, value: unknown): string {
   const object = (value ?? {}) as Json
   return `k:${JSON.stringify(
     Object.fromEntries(
       keys.flatMap(key => {
-        const part = object[key] ?? KEY_DEFAULTS[key]
+        const part = object[key] ?? KEY_DEFAULTS[key] ?? zeroOf(fields[key])
         return part === undefined ? [] : [[key, part]]
       }),
     ),
   )}`
+}
+
+/** A required field that is left out counts as empty. */
+function zeroOf(field: Field | undefined): unknown {
+  if (!field || field.omit) return undefined
+  return field.t === 'string' ? '' : /^u?int/.test(field.t) ? 0 : undefined
 }
 
 /** The shape of a field of a struct; what the schema does not know is a leaf. */

@@ -17,6 +17,7 @@ export const configMap: Kind = {
   scale: false,
   deleteCollection: true,
   generation: false,
+  changesFirst: true,
   nameFaults: subdomainFaults,
   validate,
   validateUpdate: (next, previous) => immutableFaults(next, previous, ['data', 'binaryData']),

@@ -49,6 +49,8 @@ export interface Kind extends Resource {
   /** On top of `validate`, for new objects. */
   readonly validateCreate?: (object: Draft) => FieldError[]
   /** On top of `validate`, which runs on updates too. */
+  /** What may not change is told before what is wrong anyway. */
+  readonly changesFirst?: boolean
   readonly validateUpdate?: (next: Draft, previous: Draft) => FieldError[]
   readonly validateStatus?: (next: Draft, previous: Draft) => FieldError[]
   /** Deprecated or odd use, told in Warning headers. */

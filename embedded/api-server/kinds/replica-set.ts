@@ -49,7 +49,6 @@ export const replicaSet: Kind = {
       ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'],
       ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
     ),
-  selectableFields: object => ({ 'status.replicas': String(object.status?.['replicas'] ?? 0) }),
   warnings: templateWarnings,
   columns: [
     NAME,

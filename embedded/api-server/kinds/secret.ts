@@ -15,6 +15,7 @@ export const secret: Kind = {
   scale: false,
   deleteCollection: true,
   generation: false,
+  changesFirst: true,
   nameFaults: subdomainFaults,
   defaults,
   validate,

@@ -19,6 +19,7 @@ export const service: Kind = {
   deleteCollection: true,
   returnsDeleted: true,
   generation: false,
+  changesFirst: true,
   nameFaults: labelFaults,
   defaults,
   prepareCreate(object) {

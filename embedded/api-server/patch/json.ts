@@ -37,7 +37,9 @@ function applyOperation(root: Json, { op, path, from, value }: Operation): void 
       remove(root, path, 'remove')
       return
     case 'replace': {
-      const place = find(root, path, 'replace')
+      const place = locate(root, path, 'replace')
+      // A field that is not there is made, as the real server's library does; only a place in a list must exist.
+      if (Array.isArray(place.parent) && !has(place)) throw missingKey('replace', path)
       assign(place.parent, place.key, structuredClone(value))
       return
     }
@@ -48,8 +50,10 @@ function applyOperation(root: Json, { op, path, from, value }: Operation): void 
       return
     case 'copy': {
       if (typeof from !== 'string') throw new JsonPatchError('copy operation does not apply: missing from')
-      const { parent, key } = find(root, from, 'copy')
-      add(root, path, structuredClone((parent as Json)[key]))
+      const place = locate(root, from, 'copy')
+      if (Array.isArray(place.parent) && !has(place)) throw missingKey('copy', from)
+      // What is not there is copied as null, as the real server's library does.
+      add(root, path, has(place) ? structuredClone((place.parent as Json)[place.key]) : null)
       return
     }
     case 'test': {
@@ -84,8 +88,12 @@ function locate(root: Json, path: string, op: string): Place {
 
 function find(root: Json, path: string, op: string): Place {
   const place = locate(root, path, op)
-  if (!has(place)) throw new JsonPatchError(`${op} operation does not apply: doc is missing key: ${path}: missing value`)
+  if (!has(place)) throw missingKey(op, path)
   return place
+}
+
+function missingKey(op: string, path: string): JsonPatchError {
+  return new JsonPatchError(`${op} operation does not apply: doc is missing key: ${path}: missing value`)
 }
 
 function has({ parent, key }: Place): boolean {

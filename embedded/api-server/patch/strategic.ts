@@ -104,7 +104,8 @@ function mergeList(original: unknown[], patch: unknown[], field: Field, order: u
     if (element[DIRECTIVE] !== undefined && element[DIRECTIVE] !== 'merge') throw unknownDirective(element)
     if (element[key] === undefined) throw missingKey(element, key)
     const index = result.findIndex(existing => existing[key] === element[key])
-    if (index < 0) result = [...result, mergeMap({}, element, type)]
+    // A new element is taken as it is: directives in it are unknown fields, and told as such.
+    if (index < 0) result = [...result, element]
     else result = result.with(index, mergeMap(result[index] ?? {}, element, type))
   }
   const named = (order === undefined ? patch : listOf(order)) as Json[]

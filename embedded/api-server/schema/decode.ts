@@ -6,6 +6,13 @@ export type Json = Record<string, unknown>
 /** The value does not fit its type; the message is the one that Go's decoder would give. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError'
+  /** What was found and what was wanted, where that is what is wrong. */
+  readonly mismatch?: { readonly value: unknown; readonly type: string; readonly go: string }
+
+  constructor(message: string, found?: { readonly value: unknown; readonly type: string; readonly go: string }) {
+    super(message)
+    if (found) this.mismatch = found
+  }
 }
 
 /** A value in the form in which the API server keeps it, and the fields that it did not know. */
@@ -47,7 +54,7 @@ interface Place {
 
 function decodeObject(typeName: string, value: unknown, place: Place, go: string): Json {
   if (value === null || value === undefined) value = {}
-  if (typeof value !== 'object' || Array.isArray(value)) throw mismatch(value, place, go)
+  if (typeof value !== 'object' || Array.isArray(value)) throw mismatch(value, place, go, 'object')
   const type = typeOf(typeName)
   const struct = shortName(typeName)
   const source = value as Json
@@ -73,10 +80,10 @@ function decodeObject(typeName: string, value: unknown, place: Place, go: string
 function decodeValue(shape: Shape, value: unknown, place: Place): unknown {
   switch (shape.t) {
     case 'string':
-      if (typeof value !== 'string') throw mismatch(value, place, shape.go)
+      if (typeof value !== 'string') throw mismatch(value, place, shape.go, shape.t)
       return value
     case 'bool':
-      if (typeof value !== 'boolean') throw mismatch(value, place, shape.go)
+      if (typeof value !== 'boolean') throw mismatch(value, place, shape.go, shape.t)
       return value
     case 'int':
     case 'int32':
@@ -87,7 +94,7 @@ function decodeValue(shape: Shape, value: unknown, place: Place): unknown {
     case 'object':
       return decodeObject(shape.ref!, value, place, shape.go)
     case 'list':
-      if (!Array.isArray(value)) throw mismatch(value, place, shape.go)
+      if (!Array.isArray(value)) throw mismatch(value, place, shape.go, shape.t)
       return value.map((element, index) => {
         if (element === null) return zeroOf(shape.of!)
         return decodeValue(shape.of!, element, { ...place, path: `${place.path}[${index}]` })
@@ -106,7 +113,7 @@ function decodeValue(shape: Shape, value: unknown, place: Place): unknown {
     case 'microTime':
       return decodeTime(value, shape.t === 'microTime')
     case 'bytes':
-      if (typeof value !== 'string') throw mismatch(value, place, shape.go)
+      if (typeof value !== 'string') throw mismatch(value, place, shape.go, shape.t)
       return decodeBytes(value)
     case 'raw':
       return value
@@ -121,14 +128,14 @@ const RANGES: Record<string, [number, number]> = {
 }
 
 function decodeNumber(shape: Shape, value: unknown, place: Place): number {
-  if (typeof value !== 'number') throw mismatch(value, place, shape.go)
+  if (typeof value !== 'number') throw mismatch(value, place, shape.go, shape.t)
   const range = RANGES[shape.t]
-  if (range && (!Number.isInteger(value) || value < range[0] || value > range[1])) throw mismatch(value, place, shape.go)
+  if (range && (!Number.isInteger(value) || value < range[0] || value > range[1])) throw mismatch(value, place, shape.go, shape.t)
   return value
 }
 
 function decodeMap(shape: Shape, value: unknown, place: Place): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mismatch(value, place, shape.go)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mismatch(value, place, shape.go, shape.t)
   const map: Json = {}
   for (const [key, element] of Object.entries(value)) {
     const decoded =
@@ -224,10 +231,11 @@ function isOmitted(field: Field, value: unknown): boolean {
   return false
 }
 
-function mismatch(value: unknown, place: Place, go: string): DecodeError {
+function mismatch(value: unknown, place: Place, go: string, type = go): DecodeError {
+  const found = { value, type, go }
   const kind = typeof value === 'number' && /^u?int/.test(go) ? `number ${value}` : kindOf(value)
-  if (!place.struct) return new DecodeError(`json: cannot unmarshal ${kind} into Go value of type ${go}`)
-  return new DecodeError(`json: cannot unmarshal ${kind} into Go struct field ${place.struct}.${place.fields} of type ${go}`)
+  if (!place.struct) return new DecodeError(`json: cannot unmarshal ${kind} into Go value of type ${go}`, found)
+  return new DecodeError(`json: cannot unmarshal ${kind} into Go struct field ${place.struct}.${place.fields} of type ${go}`, found)
 }
 
 function kindOf(value: unknown): string {
