@@ -24,9 +24,9 @@ export class PlatformLog {
     this.#log = log
   }
 
-  /** Says something about an app, in the log that its users read. */
+  /** Says something about an app, in the log that its users read: one line, so that nobody's command says things in our name. */
   say(app: string, text: string, level: PlatformLine['level'] = 'INFO', source: PlatformLine['source'] = 'controller'): void {
-    this.#waiting.push({ ts: new Date().toISOString(), app, source, level, text })
+    this.#waiting.push({ ts: new Date().toISOString(), app, source, level, text: singleLine(text) })
     if (this.#waiting.length > WAITING_MAX) this.#waiting.shift()
     this.#sending ??= this.#drain()
   }
@@ -85,4 +85,10 @@ export class PlatformLog {
       }
     }
   }
+}
+
+/** Writes control characters and line breaks of any kind as their escapes. */
+function singleLine(text: string): string {
+  const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, char => short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

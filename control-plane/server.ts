@@ -1,4 +1,4 @@
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { KubernetesError } from '../kernel/kubernetes/api.ts'
 import type { Log } from '../kernel/log.ts'
 import { isFields } from './domain/fields.ts'
@@ -39,7 +39,13 @@ export function buildServer(options: { log: Log; metrics: ControlPlaneMetrics })
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    frameworkErrors: (error, _, reply) => sendError(error, reply, log),
+    // Answered by our own handlers, with our own headers, whether the client says for whom it takes us or not.
+    http: { requireHostHeader: false },
+    // These never reach a hook.
+    frameworkErrors: (error, _, reply) => {
+      identify(reply)
+      sendError(error, reply, log)
+    },
     clientErrorHandler: (error, socket) => {
       if (!socket.writable) return void socket.destroy()
       const head = Object.entries(HEADERS).map(([name, value]) => `${name}: ${value}\r\n`)
@@ -50,9 +56,9 @@ export function buildServer(options: { log: Log; metrics: ControlPlaneMetrics })
       )
     },
   })
-  server.addHook('onRequest', async (_, reply) => {
-    for (const [name, value] of Object.entries(HEADERS)) reply.raw.setHeader(name, value)
-  })
+  server.addHook('onRequest', async (_, reply) => identify(reply))
+  // An expectation that we do not know (RFC 9110 §10.1.1 lets us pass it over) would be refused by Node, in its own words.
+  server.server.on('checkExpectation', (request, response) => server.server.emit('request', request, response))
   server.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none'
     metrics.requests.observe({ method: request.method, route, code: `${Math.floor(reply.statusCode / 100)}xx` }, reply.elapsedTime / 1000)
@@ -61,6 +67,11 @@ export function buildServer(options: { log: Log; metrics: ControlPlaneMetrics })
   server.setNotFoundHandler((_, reply) => reply.status(404).send({ detail: 'Not found.' }))
   parseBodies(server)
   return server
+}
+
+/** Puts on an answer what every answer carries. */
+function identify(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(HEADERS)) reply.raw.setHeader(name, value)
 }
 
 /** Answers what is under way, for a moment; who follows a log, or reads slowly, is cut off then. */
@@ -89,7 +100,7 @@ function refusalOf(error: unknown, log: Log): Refusal {
     return new Refusal(503, { detail: `Kubernetes: ${error.message}` })
   }
   const { statusCode = 500, message = '' } = (error ?? {}) as Partial<FastifyError>
-  if (statusCode < 500) return new Refusal(statusCode, { detail: message })
+  if (statusCode < 500) return new Refusal(statusCode, { detail: message.slice(0, 200) })
   if (isUnreachable(error)) {
     log.warn('Kubernetes not reached', { error })
     return new Refusal(503, { detail: 'Kubernetes is not reachable, try again in a moment' }, { headers: { 'retry-after': '5' } })
@@ -103,7 +114,7 @@ function isUnreachable(error: unknown): boolean {
   return /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|EAI_|UND_ERR)/.test(code)
 }
 
-/** JSON and forms, both as one flat object; nothing at all is an empty one, since clients announce JSON and send no byte. */
+/** JSON and both kinds of forms, all as one flat object; nothing at all is an empty one, since clients announce JSON and send no byte. */
 function parseBodies(server: FastifyInstance): void {
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (_, text, done) => {
@@ -118,6 +129,16 @@ function parseBodies(server: FastifyInstance): void {
   })
   server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, text, done) => {
     done(null, Object.fromEntries(new URLSearchParams(String(text))))
+  })
+  server.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) => {
+    if (bytes.length === 0) return {}
+    try {
+      const form = await new Response(bytes, { headers: { 'content-type': request.headers['content-type'] ?? '' } }).formData()
+      const texts = [...form].map(async ([name, value]) => [name, typeof value === 'string' ? value : await value.text()] as const)
+      return Object.fromEntries(await Promise.all(texts))
+    } catch {
+      throw new Refusal(400, { detail: 'Multipart form parse error' })
+    }
   })
   server.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
     const type = String(request.headers['content-type'] ?? '').slice(0, 80)

@@ -45,6 +45,8 @@ export function authRoutes(routes: Routes, parts: AuthParts): void {
       const username = requiredText(body, 'username')
       const password = secretText(body, 'password')
       if (password === undefined) throw invalid('password', 'This field is required.')
+      if (!username) throw invalid('username', 'This field may not be blank.')
+      if (!password) throw invalid('password', 'This field may not be blank.')
       const user = await authentication.check(username, password, address)
       if (!user) throw invalid('non_field_errors', 'Unable to log in with provided credentials.')
       const token = createToken()

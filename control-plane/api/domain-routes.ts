@@ -2,7 +2,7 @@ import type { Deployer } from '../deploy/deployer.ts'
 import { RESERVED_NAMES } from '../domain/app-name.ts'
 import { requiredText } from '../domain/fields.ts'
 import { canonicalHost, type Domain, overlaps, parseHostname, showDomain } from '../domain/hostname.ts'
-import { invalid, missing, unavailable } from '../domain/refusal.ts'
+import { invalid, missing, Refusal, unavailable } from '../domain/refusal.ts'
 import { now } from '../domain/timestamp.ts'
 import type { PlatformLog } from '../platform-log.ts'
 import type { Records } from '../records.ts'
@@ -50,14 +50,24 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
 
   routes.app('/domains/:domain', {
     async DELETE({ app, params }) {
-      const domain = records.domains.get(parseHostname(params['domain'] ?? ''))
-      if (!domain || domain.app !== app.id) throw missing('Domain')
+      const domain = find(params['domain'] ?? '')
+      if (domain?.app !== app.id) throw missing('Domain')
       await records.domains.remove(domain.domain)
       await deployer.sync(app.id)
       platformLog.say(app.id, `domain ${domain.domain} removed`)
       return noContent()
     },
   })
+
+  /** In either spelling; what is no host name is none that stands. */
+  function find(text: string): Domain | undefined {
+    try {
+      return records.domains.get(parseHostname(text))
+    } catch (error) {
+      if (error instanceof Refusal) return undefined
+      throw error
+    }
+  }
 
   /** Names of the platform, names of apps to be, and names within another owner's wildcard (or around it) are not for taking. */
   function checkFree(name: string, app: string, owner: string): void {

@@ -74,7 +74,7 @@ export class Releasing {
       if (wanted < 1) throw refused('version cannot be below 0')
       if (wanted === 1) throw refused('Cannot roll back to initial release.')
       const target = records.releases.get(app.id, wanted)
-      if (!target) throw missing('Release')
+      if (!target) throw refused('Release matching query does not exist.')
       if (target.failed) throw refused('Cannot roll back to failed release.')
       return this.#next(app.id, username, `${username} rolled back to v${wanted}`, { config: target.config, ...builtBy(target) })
     })
@@ -162,7 +162,7 @@ function builtBy(release: Release): Pick<Release, 'build'> {
 
 function parseVersion(value: unknown): number | undefined {
   if (value === undefined || value === null || value === '') return undefined
-  const text = String(value).replace(/^v/, '')
+  const text = typeof value === 'object' ? '' : String(value).replace(/^v/, '')
   if (!/^-?\d{1,9}$/.test(text)) throw refused('version must be a number')
   return Number(text)
 }

@@ -167,7 +167,8 @@ export class Cluster {
       if (!isStatus(error, 409)) throw error
     }
     const { metadata, status } = await this.#api.get(RESOURCES.namespaces, '', app)
-    return metadata.labels?.[LABELS.heritage] === HERITAGE && status?.phase !== 'Terminating' ? 'ours' : 'foreign'
+    const isOurs = metadata.labels?.[LABELS.heritage] === HERITAGE && metadata.labels[LABELS.app] === app
+    return isOurs && status?.phase !== 'Terminating' ? 'ours' : 'foreign'
   }
 
   removeNamespace(app: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { isStatus } from '../../kernel/kubernetes/api.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { App } from '../domain/app.ts'
+import { own } from '../domain/fields.ts'
 import { type Formation, formationFor, routableType } from '../domain/formation.ts'
 import { conflict, missing, type Refusal, refused, unavailable } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
@@ -98,7 +99,7 @@ export class Deployer {
       // Read only now: the release that was current when the request came may have failed meanwhile.
       const release = records.releases.current(id)
       const before = this.#mustHave(id).formation
-      const types = Object.keys(wish).filter(type => (before[type] ?? 0) !== wish[type] || !processes.has(id, type))
+      const types = Object.keys(wish).filter(type => (own(before, type) ?? 0) !== wish[type] || !processes.has(id, type))
       if (!release?.build || types.length === 0) return
       const app = await records.apps.update(id, ({ formation }) => ({ formation: { ...formation, ...wish } }))
       try {
@@ -110,7 +111,7 @@ export class Deployer {
         if (signal.reason === 'stopping') throw unavailable(STOPPING, error)
         onUnfinished?.(id)
         await records.apps.update(id, ({ formation }) => ({ formation: { ...formation, ...restore(before, wish) } }))
-        for (const type of types) await cluster.scaleDeployment(id, deploymentName(id, type), before[type] ?? 0).catch(() => {})
+        for (const type of types) await cluster.scaleDeployment(id, deploymentName(id, type), own(before, type) ?? 0).catch(() => {})
         throw unavailable(signal.aborted ? SUPERSEDED : await this.#explain(id, error), error)
       }
     })
@@ -203,7 +204,7 @@ export class Deployer {
     const user = kind === 'build' || kind === 'rollback' ? app.owner : release.owner
     const summary = summariseFailure(kind, user, release.build)
     await records.releases.fail(app.id, release.version, summary, reason)
-    platformLog.say(app.id, `${summary}: ${reason}`, 'ERROR')
+    for (const line of `${summary}: ${reason}`.split('\n')) platformLog.say(app.id, line, 'ERROR')
     try {
       await this.#putBack(this.#mustHave(app.id), previous, signal)
     } catch (cause) {
@@ -251,5 +252,5 @@ export class Deployer {
 
 /** The counts that a scaling has overwritten. */
 function restore(before: Formation, wish: Formation): Formation {
-  return Object.fromEntries(Object.keys(wish).map(type => [type, before[type] ?? 0]))
+  return Object.fromEntries(Object.keys(wish).map(type => [type, own(before, type) ?? 0]))
 }

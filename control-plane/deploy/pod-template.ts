@@ -1,5 +1,6 @@
 import type { Container, EnvVar, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS } from '../../kernel/contract.ts'
+import { own } from '../domain/fields.ts'
 import { type Probe, ROUTABLE_TYPE } from '../domain/healthcheck.ts'
 import { resourcesOf } from '../domain/limits.ts'
 import type { Release } from '../domain/release.ts'
@@ -46,7 +47,7 @@ export function runPodSpec(release: Release, command: string): PodSpec {
 function podSpec(release: Release, type: string, command: readonly string[] | undefined, probes: Partial<Container>): PodSpec {
   const { app, build, config } = release
   const { IMAGE_PULL_POLICY: pullPolicy } = config.values
-  const resources = resourcesOf(config.memory[type], config.cpu[type])
+  const resources = resourcesOf(own(config.memory, type), own(config.cpu, type))
   const container: Container = {
     name: containerName(app, type),
     image: build?.image ?? '',
@@ -75,7 +76,7 @@ function containerName(app: string, type: string): string {
 /** The procfile's line goes to the shell as one argument; a type without a line runs what the image runs by default. */
 function commandOf(release: Release, type: string): readonly string[] | undefined {
   const procfile = release.build?.procfile ?? {}
-  const line = Object.hasOwn(procfile, type) ? procfile[type] : undefined
+  const line = own(procfile, type)
   return line === undefined ? undefined : ['/bin/bash', '-c', line]
 }
 
@@ -90,10 +91,10 @@ function environment(release: Release): EnvVar[] {
 function probesOf(release: Release, type: string, isRouted: boolean): Partial<Container> {
   const { healthcheck } = release.config
   const isRoutable = type === 'web' || type === 'cmd'
-  const own = (Object.hasOwn(healthcheck, type) ? healthcheck[type] : undefined) ?? (isRoutable ? healthcheck[ROUTABLE_TYPE] : undefined)
-  const readiness = own?.readinessProbe ?? (isRouted ? listens(release) : undefined)
+  const probes = own(healthcheck, type) ?? (isRoutable ? healthcheck[ROUTABLE_TYPE] : undefined)
+  const readiness = probes?.readinessProbe ?? (isRouted ? listens(release) : undefined)
   return {
-    ...(own?.livenessProbe ? { livenessProbe: own.livenessProbe as Container['livenessProbe'] & object } : {}),
+    ...(probes?.livenessProbe ? { livenessProbe: probes.livenessProbe as Container['livenessProbe'] & object } : {}),
     ...(readiness ? { readinessProbe: readiness as Container['readinessProbe'] & object } : {}),
   }
 }

@@ -3,6 +3,7 @@ import { LABELS } from '../../kernel/contract.ts'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import type { App } from '../domain/app.ts'
 import type { Build } from '../domain/build.ts'
+import { own } from '../domain/fields.ts'
 import { type Formation, isRunnable, routableType } from '../domain/formation.ts'
 import type { Release } from '../domain/release.ts'
 import type { Cluster } from './cluster.ts'
@@ -49,7 +50,7 @@ export class Processes {
   async scale(app: App, release: Release, types: readonly string[], signal: AbortSignal): Promise<void> {
     const runnable = typesOf(app.formation, release.build!).filter(type => types.includes(type))
     await this.#settle(app, release, runnable, signal, { overrule: true })
-    await Promise.all(types.map(type => this.#awaitGone(app.id, type, app.formation[type] ?? 0, signal)))
+    await Promise.all(types.map(type => this.#awaitGone(app.id, type, own(app.formation, type) ?? 0, signal)))
   }
 
   /** Removes the Deployments of types that the release does not have. */
@@ -90,7 +91,7 @@ export class Processes {
   async #write(app: App, release: Release, type: string, overrule = false): Promise<Stored<Deployment>> {
     const nodes = await this.#cluster.nodes().catch(() => [])
     const wanted = buildDeployment(release, type, {
-      replicas: app.formation[type] ?? 0,
+      replicas: own(app.formation, type) ?? 0,
       isRouted: app.settings.routable && routableType(app.formation, release.build!) === type,
       nodeCount: nodes.length,
     })

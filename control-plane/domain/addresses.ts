@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type Fields, field } from './fields.ts'
+import { excerpt, type Fields, field } from './fields.ts'
 import { invalid } from './refusal.ts'
 
 /** How many addresses an app's whitelist holds: they stand in one annotation. */
@@ -13,7 +13,7 @@ export function parseAddresses(fields: Fields): string[] {
   if (value.length > ADDRESSES_MAX) throw invalid('addresses', `Ensure this field has no more than ${ADDRESSES_MAX} elements.`)
   const addresses = value.map((item: unknown) => {
     const text = typeof item === 'string' ? item.trim() : ''
-    if (!isAddress(text)) throw invalid('addresses', `The address ${String(item).slice(0, 80)} is not valid`)
+    if (!isAddress(text)) throw invalid('addresses', `The address ${excerpt(item)} is not valid`)
     return text
   })
   return [...new Set(addresses)]

@@ -1,4 +1,5 @@
 import type { Build } from './build.ts'
+import { own } from './fields.ts'
 import type { Formation } from './formation.ts'
 import { timestamp } from './timestamp.ts'
 
@@ -56,7 +57,7 @@ export function showApp(app: App, build: Build | undefined) {
     id: app.id,
     owner: app.owner,
     structure: app.formation,
-    procfile_structure: build?.procfile ?? {},
+    procfile_structure: Object.fromEntries(Object.keys(build?.procfile ?? {}).map(type => [type, own(app.formation, type) ?? 0])),
     created: timestamp(app.created),
     updated: timestamp(app.updated),
   }

@@ -1,5 +1,5 @@
 import { type Fields, optionalMap, optionalText } from './fields.ts'
-import { PROCESS_TYPE, PROCESS_TYPE_RULE } from './process-type.ts'
+import { isProcessType, PROCESS_TYPE_RULE } from './process-type.ts'
 import { invalid } from './refusal.ts'
 import { timestamp } from './timestamp.ts'
 
@@ -30,6 +30,8 @@ export function parseBuild(fields: Fields): Pick<Build, 'image' | 'sha' | 'procf
   if (image.length > IMAGE_LENGTH_MAX || /[\s\p{Cc}]/u.test(image)) throw invalid('image', 'Image must be a reference without spaces')
   const sha = optionalText(fields, 'sha') ?? ''
   if (sha.length > SHA_LENGTH_MAX) throw invalid('sha', `Ensure this field has no more than ${SHA_LENGTH_MAX} characters.`)
+  // It goes into summaries, an annotation and a variable.
+  if (/[\s\p{Cc}]/u.test(sha)) throw invalid('sha', 'Not a valid string.')
   const dockerfile = optionalText(fields, 'dockerfile') ?? ''
   if (dockerfile.length > DOCKERFILE_LENGTH_MAX)
     throw invalid('dockerfile', `Ensure this field has no more than ${DOCKERFILE_LENGTH_MAX} characters.`)
@@ -59,8 +61,7 @@ export function showBuild(app: string, build: Build) {
 function parseProcfile(fields: Fields): Record<string, string> {
   const procfile: Record<string, string> = {}
   for (const [type, command] of optionalMap(fields, 'procfile') ?? []) {
-    // 63 characters hold a pod label's value, so also the type.
-    if (!PROCESS_TYPE.test(type) || type.length > 63) throw invalid('procfile', PROCESS_TYPE_RULE)
+    if (!isProcessType(type)) throw invalid('procfile', PROCESS_TYPE_RULE)
     if (typeof command !== 'string' || !command.trim()) throw invalid('procfile', "Command can't be empty for process type")
     if (command.includes('\0')) throw invalid('procfile', 'Command must not contain NUL')
     procfile[type] = command

@@ -13,6 +13,11 @@ export function field(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
+/** An entry of a map whose keys are the user's: a process type may be called `constructor`. */
+export function own<V>(map: Readonly<Record<string, V>>, key: string): V | undefined {
+  return Object.hasOwn(map, key) ? map[key] : undefined
+}
+
 /**
  * Reads a field that must be text, trimmed at both ends.
  *
@@ -70,8 +75,11 @@ export function optionalFlag(fields: Fields, name: string): boolean | undefined 
   if (value === undefined) return undefined
   if (value === true || value === 'true' || value === 'True') return true
   if (value === false || value === 'false' || value === 'False') return false
-  throw invalid(
-    name,
-    `"${typeof value === 'object' ? JSON.stringify(value)?.slice(0, 80) : String(value).slice(0, 80)}" is not a valid boolean.`,
-  )
+  throw invalid(name, `"${excerpt(value)}" is not a valid boolean.`)
+}
+
+/** The beginning of what a client sent, to quote it; nothing in it is called, and nothing deep is walked. */
+export function excerpt(value: unknown): string {
+  if (Array.isArray(value)) return '[…]'
+  return typeof value === 'object' && value !== null ? '{…}' : String(value).slice(0, 80)
 }

@@ -1,5 +1,5 @@
 import { type Fields, isFields, optionalMap } from './fields.ts'
-import { PROCESS_TYPE, PROCESS_TYPE_RULE } from './process-type.ts'
+import { isProcessType, PROCESS_TYPE_RULE } from './process-type.ts'
 import { invalid, unprocessable } from './refusal.ts'
 
 /** One probe, in the words of Kubernetes. */
@@ -45,7 +45,7 @@ export function mergeHealthchecks(current: Healthchecks, request: Fields): Healt
       if (!merged.delete(type)) throw unprocessable(`${type} does not exist under healthcheck`)
       continue
     }
-    if (type !== ROUTABLE_TYPE && !PROCESS_TYPE.test(type)) throw invalid('healthcheck', PROCESS_TYPE_RULE)
+    if (type !== ROUTABLE_TYPE && !isProcessType(type)) throw invalid('healthcheck', PROCESS_TYPE_RULE)
     if (!isFields(probes)) throw invalid('healthcheck', 'Expected a dictionary of items.')
     const kept = new Map(Object.entries(merged.get(type) ?? {}))
     for (const [name, probe] of Object.entries(probes)) {
@@ -115,7 +115,7 @@ function parseHandler(name: string, probe: Fields): Probe {
     if (isFields(handler) && handler['host']) throw fault(name, 'host is not supported: probes ask the pod itself')
   if (exec !== undefined) {
     const command = isFields(exec) ? exec['command'] : undefined
-    if (!Array.isArray(command) || command.length === 0 || !command.every(word => typeof word === 'string'))
+    if (!Array.isArray(command) || command.length === 0 || !command.every(word => typeof word === 'string' && !word.includes('\0')))
       throw fault(name, 'exec.command must be a list of at least one word')
     return { exec: { command } }
   }
@@ -155,7 +155,9 @@ function parsePort(probe: string, handler: string, port: unknown): number {
 }
 
 function isHeader(value: unknown): value is { name: string; value: string } {
-  return isFields(value) && typeof value['name'] === 'string' && typeof value['value'] === 'string'
+  if (!isFields(value) || typeof value['name'] !== 'string' || typeof value['value'] !== 'string') return false
+  // What no request can carry would make every probe fail (RFC 9110 §5.1, §5.5).
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(value['name']) && !/[\0-\x08\x0a-\x1f\x7f]/.test(value['value'])
 }
 
 function isInteger(value: unknown): value is number {

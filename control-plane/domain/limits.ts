@@ -1,4 +1,4 @@
-import { PROCESS_TYPE, PROCESS_TYPE_RULE } from './process-type.ts'
+import { isProcessType, PROCESS_TYPE_RULE } from './process-type.ts'
 import { invalid } from './refusal.ts'
 
 const MEMORY = /^(([0-9]+(MB|KB|GB|[BKMG])|0)(\/([0-9]+(MB|KB|GB|[BKMG])))?)$/i
@@ -55,5 +55,5 @@ function cpuQuantity(text: string): string {
 }
 
 function checkType(map: 'memory' | 'cpu', type: string): void {
-  if (!PROCESS_TYPE.test(type)) throw invalid(map, PROCESS_TYPE_RULE)
+  if (!isProcessType(type)) throw invalid(map, PROCESS_TYPE_RULE)
 }

@@ -1,6 +1,6 @@
 import type { Autoscale, Settings } from './app.ts'
 import { type Fields, isFields, optionalFlag, optionalMap } from './fields.ts'
-import { PROCESS_TYPE, PROCESS_TYPE_RULE } from './process-type.ts'
+import { isProcessType, PROCESS_TYPE_RULE } from './process-type.ts'
 import { invalid, unprocessable } from './refusal.ts'
 
 /** The part of the settings that a request can change (the whitelist has calls of its own). */
@@ -35,7 +35,7 @@ function mergeMap<V>(
 }
 
 function parseAutoscale(type: string, value: unknown): Autoscale {
-  if (!PROCESS_TYPE.test(type)) throw invalid('autoscale', PROCESS_TYPE_RULE)
+  if (!isProcessType(type)) throw invalid('autoscale', PROCESS_TYPE_RULE)
   const number = (key: keyof Autoscale) => {
     const bound = isFields(value) ? value[key] : undefined
     const whole = typeof bound === 'string' && /^\d+$/.test(bound) ? Number(bound) : bound

@@ -20,7 +20,14 @@ export function summariseConfig(user: string, previous: Config, next: Config): s
     describe('healthcheck info for proc type ', previous.healthcheck, next.healthcheck),
   ]
   const changes = parts.filter(Boolean).map(part => `${user} ${part}`)
-  return changes.join(' and ') || `${user} changed nothing`
+  return clip(changes.join(' and ')) || `${user} changed nothing`
+}
+
+// It becomes an annotation and a variable of every process.
+const LENGTH_MAX = 4000
+
+function clip(text: string): string {
+  return text.length > LENGTH_MAX ? `${text.slice(0, LENGTH_MAX)}…` : text
 }
 
 /** What replaces the summary of a release that did not come up. */

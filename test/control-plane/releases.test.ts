@@ -199,7 +199,7 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
     await bed.push('admin', app, { image: 'two:1' })
     assert.deepEqual(await detail(rollback({ version: 1 })), [400, 'Cannot roll back to initial release.'])
     assert.deepEqual(await detail(rollback({ version: 0 })), [400, 'version cannot be below 0'])
-    assert.deepEqual(await detail(rollback({ version: 99 })), [404, 'No Release matches the given query.'])
+    assert.deepEqual(await detail(rollback({ version: 99 })), [400, 'Release matching query does not exist.'])
     isBad('bad:1')
     await bed.push('admin', app, { image: 'bad:1' })
     assert.deepEqual(await detail(rollback({ version: 5 })), [400, 'Cannot roll back to failed release.'])
