@@ -8,6 +8,7 @@ import { Api } from './api.ts'
 import { ensureBuiltIns } from './built-ins.ts'
 import { openCredentials, type ServerCredentials, writeKubeconfig } from './credentials.ts'
 import { startEventExpiry } from './event-expiry.ts'
+import { startQuotaStatus } from './quota/quota-status.ts'
 
 export interface ApiServerOptions {
   /** Where keys, kubeconfig and state are kept. Absent: nothing is kept, and there is no kubeconfig. */
@@ -74,6 +75,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     bufferBytesMax: options.watchBufferBytesMax ?? 16 * 1024 * 1024,
   })
   const stopExpiry = startEventExpiry(store)
+  const stopQuotas = startQuotaStatus(store)
   const { authority, server: own } = credentials
   const server = createServer(
     {
@@ -100,6 +102,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     })
   } catch (error) {
     stopExpiry()
+    stopQuotas()
     await store.close()
     throw error
   }
@@ -119,6 +122,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
         const closed = new Promise<void>(resolve => server.close(() => resolve()))
         api.stop()
         stopExpiry()
+        stopQuotas()
         server.closeIdleConnections()
         const deadline = setTimeout(() => server.closeAllConnections(), STOP_TIMEOUT_MS)
         await closed

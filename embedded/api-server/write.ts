@@ -7,6 +7,7 @@ import { isIdentical, isSame } from './kinds/compare.ts'
 import type { Draft, Kind } from './kinds/kind.ts'
 import { KINDS } from './kinds/registry.ts'
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts'
+import { quotaRefusal } from './quota/quota.ts'
 import type { Warn } from './read-object.ts'
 import { ApiError, alreadyExists, badRequest, conflict, forbidden, invalid, notFound, STALE } from './status.ts'
 
@@ -75,6 +76,8 @@ export function createObject(store: ObjectStore, kind: Kind, namespace: string, 
   const key = keyIn(namespace, metadata.name)
   const standing = store.get(table, key)
   if (standing) throw alreadyExists(kind, metadata.name, standing.object.metadata.deletionTimestamp !== undefined)
+  const exceeded = kind.namespaced ? quotaRefusal(store, kind, draft) : undefined
+  if (exceeded) throw forbidden(kind, metadata.name, exceeded)
   const refused = kind.allocate?.(draft, undefined, () => others(store, table)) ?? []
   if (refused.length > 0) throw invalid(kind, metadata.name, refused)
   // What was generated has defaults too: the label of a namespace's name, the labels of a job.

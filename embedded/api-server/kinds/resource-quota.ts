@@ -1,5 +1,6 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
 import { type FieldError, invalidValue } from '../field-error.ts'
+import { notImplemented } from '../status.ts'
 import { AGE, age, column, NAME } from './columns.ts'
 import { isSame } from './compare.ts'
 import type { Draft, Kind } from './kind.ts'
@@ -17,9 +18,11 @@ export const resourceQuota: Kind = {
   generation: false,
   nameFaults: subdomainFaults,
   prepareCreate(object) {
+    refuseUnsupported(object)
     object.status = {}
   },
   prepareUpdate(next, previous) {
+    refuseUnsupported(next)
     next.status = previous.status ?? {}
   },
   prepareStatus(next, previous) {
@@ -60,6 +63,15 @@ const SCOPES = [
   'CrossNamespacePodAffinity',
   'VolumeAttributesClass',
 ]
+
+const SUPPORTED_SCOPES = ['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort']
+
+/** A quota that would not be held must not look as if it were. */
+function refuseUnsupported({ spec = {} }: Draft): void {
+  const scope = ((spec['scopes'] ?? []) as string[]).find(each => SCOPES.includes(each) && !SUPPORTED_SCOPES.includes(each))
+  if (scope) throw notImplemented(`quotas of the scope ${scope}`)
+  if (spec['scopeSelector']) throw notImplemented('quotas with a scopeSelector')
+}
 
 function validate({ spec = {} }: Draft): FieldError[] {
   const errors: FieldError[] = []

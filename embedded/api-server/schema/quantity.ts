@@ -2,7 +2,7 @@ const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 const DECIMAL: Record<string, number> = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 }
 const NANO = 1_000_000_000n
 
-interface Quantity {
+export interface Quantity {
   /** In billionths, the finest that Kubernetes keeps. */
   readonly nano: bigint
   readonly format: 'binary' | 'decimal' | 'exponent'
@@ -33,7 +33,11 @@ export function parseQuantity(text: string): Quantity {
 
 /** The one spelling of an amount: `1.5` is `1500m`, `1024Ki` is `1Mi`. @throws {SyntaxError} */
 export function canonicalQuantity(text: string): string {
-  const { nano, format } = parseQuantity(text)
+  return formatQuantity(parseQuantity(text))
+}
+
+/** Writes an amount in its one spelling. */
+export function formatQuantity({ nano, format }: Quantity): string {
   if (nano === 0n) return '0'
   const magnitude = nano < 0n ? -nano : nano
   const sign = nano < 0n ? '-' : ''
