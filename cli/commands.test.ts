@@ -278,7 +278,7 @@ suite('commands', () => {
       [['creat'], /Unknown command 'creat'\n\(Did you mean create\?\)/],
       [['help', 'creat'], /Unknown command 'creat'/],
       [['apps', '--nosuch'], /Unknown option '--nosuch'\nUsage: drycc apps/],
-      [['certs:add', 'x'], /Missing required argument 'certificate'\nUsage: drycc certs:add .*<name> <certificate> <key>/],
+      [['certs:add', 'x'], /Missing required argument 'cert'\nUsage: drycc certs:add .*<name> <cert> <key>/],
     ]
     const start = platform.received.length
     const outcomes = await ana.many([...lines.map(([line]) => line), ...lines.map(([line]) => [line[0]!, '--json', ...line.slice(1)])])

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const here = dirname(fileURLToPath(import.meta.url))
 const modules = join(here, '..', 'node_modules')
 const node = join(modules, '.bin', 'node')
-const cache = join(modules, '.cache', 'compile')
+const cache = process.env.NODE_COMPILE_CACHE || join(modules, '.cache', 'compile')
 
 if (!existsSync(node)) {
   process.stderr.write('Error: the packages are not installed yet: run npm start (or npm test) once\n')

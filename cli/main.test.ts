@@ -35,6 +35,11 @@ suite('drycc', { concurrency: 4 }, () => {
     for (const heading of ['Account:', 'Apps:', 'Config:', 'Processes:', 'Exit codes:'])
       assert.match(stdout, new RegExp(`^${heading}`, 'm'))
     assert.doesNotMatch(stdout, /\x1b/)
+    assert.deepEqual(
+      stdout.split('\n').filter(line => line.length > 80),
+      [],
+      'fits a terminal of 80 columns',
+    )
   })
 
   test('help of a command has examples and its neighbours', async () => {

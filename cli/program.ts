@@ -30,15 +30,20 @@ A first app, in its git repository:
   $ git push drycc HEAD:main
   $ drycc open
 
-The app is that of --app NAME, else of DRYCC_APP, else of the git remote named drycc.
-The login is kept in ~/.drycc/client.json; DRYCC_PROFILE=NAME uses ~/.drycc/NAME.json.
-drycc help COMMAND tells more; drycc shortcuts lists other names, as apps:create for create.
+The app is that of --app NAME, else of DRYCC_APP, else of the git remote drycc.
+The login is kept in ~/.drycc/client.json, with DRYCC_PROFILE=NAME in NAME.json.
+drycc help COMMAND tells more about one, drycc shortcuts lists other names.
 
 With --json standard output holds the result as JSON, and a failure is
-{"error": {"message", "exitCode", "status"}} on standard error. NO_COLOR turns colours off.
+{"error": {"message", "exitCode", "status"}} on standard error.
+NO_COLOR turns colours off.
 
-Exit codes: 0 done, 1 refused by the platform, 2 wrong command line, 3 platform not
-reached, 4 not logged in, 130 interrupted. drycc run ends as the command does.`
+Exit codes: 0 done, 1 refused by the platform, 2 wrong command line,
+3 platform not reached, 4 not logged in, 130 interrupted.
+drycc run ends as the command does.`
+
+// Leaves half of a terminal of 80 columns to what a command does.
+const TERM_LENGTH_MAX = 30
 
 /** The commands by topic, as the help shows them. */
 const TOPICS: readonly [heading: string, ...add: ((program: Command) => void)[]][] = [
@@ -66,7 +71,7 @@ export function buildProgram(isJson: boolean): Command {
     .addHelpText('after', HELP)
     .configureHelp({
       showGlobalOptions: false,
-      subcommandTerm: command => `${command.name()} ${argumentsOf(command)}`.trim(),
+      subcommandTerm: termOf,
       commandUsage: command => (command.parent ? `drycc ${command.name()} ${command.usage()}` : `drycc ${command.usage()}`),
     })
     .configureOutput(errorsOf(isJson))
@@ -120,11 +125,12 @@ function addRelated(program: Command, command: Command): void {
   if (related.length > 0) command.addHelpText('after', `\nSee also: ${related.map(known => known.name()).join(', ')}`)
 }
 
-function argumentsOf(command: Command): string {
-  return command.registeredArguments
-    .map(argument => {
-      const name = `${argument.name()}${argument.variadic ? '...' : ''}`
-      return argument.required ? `<${name}>` : `[${name}]`
-    })
-    .join(' ')
+/** A command with its arguments, as far as they fit. */
+function termOf(command: Command): string {
+  const names = command.registeredArguments.map(argument => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+    return argument.required ? `<${name}>` : `[${name}]`
+  })
+  const term = [command.name(), ...names].join(' ')
+  return term.length > TERM_LENGTH_MAX ? `${command.name()} ${names[0]} …` : term
 }

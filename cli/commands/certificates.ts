@@ -35,7 +35,7 @@ export function addCertificateCommands(program: Command): void {
     },
   })
   addCommand(program, {
-    usage: 'certs:add <name> <certificate> <key>',
+    usage: 'certs:add <name> <cert> <key>',
     summary: 'upload a certificate chain and its private key, both PEM files',
     examples: ['certs:add example fullchain.pem privkey.pem', 'certs:attach example www.example.com'],
     async action(context, _, name, certificate, key) {
