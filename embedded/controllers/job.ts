@@ -169,12 +169,14 @@ class JobRun {
     const active = pods.filter(isActive)
     const suspended = this.#suspension(job, status)
     const startTime = suspended.isResumed || !status.startTime ? timestamp(this.#cluster.clock) : status.startTime
+    const { startTime: _, ...rest } = status
     return {
-      ...status,
+      ...rest,
       active: active.length,
       ready: active.filter(isReady).length,
       terminating: pods.filter(pod => isTerminating(pod) && !isFinished(pod)).length,
-      ...(status.startTime || !job.spec?.suspend ? { startTime } : {}),
+      // The time that a Job is suspended does not count against its deadline: it starts anew when it is resumed.
+      ...(job.spec?.suspend ? {} : { startTime }),
       ...withConditions(suspended.conditions),
     }
   }
