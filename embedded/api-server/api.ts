@@ -10,6 +10,7 @@ import { parseJson } from './parse-body.ts'
 import { handleResource } from './resource.ts'
 import { answerReview } from './reviews.ts'
 import type { Json } from './schema/decode.ts'
+import { sendBody, sendJson, sendText } from './send.ts'
 import { ApiError, notImplemented, type Status } from './status.ts'
 
 export interface ApiOptions {
@@ -140,23 +141,6 @@ export class Api {
 const WARNINGS_MAX = 20
 const PATHS = ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
 const VERBOSE = '[+]ping ok\n[+]store ok\nreadyz check passed\n'
-
-export function sendJson(response: ServerResponse, code: number, body: string, type = 'application/json'): void {
-  response.setHeader('content-type', type)
-  sendBody(response, code, body)
-}
-
-function sendText(response: ServerResponse, code: number, body: string): void {
-  response.setHeader('content-type', 'text/plain; charset=utf-8')
-  sendBody(response, code, body)
-}
-
-function sendBody(response: ServerResponse, code: number, body: string): void {
-  response.setHeader('cache-control', 'no-cache, private')
-  response.setHeader('content-length', Buffer.byteLength(body))
-  response.writeHead(code)
-  response.end(body)
-}
 
 function readUrl(request: IncomingMessage): URL {
   try {

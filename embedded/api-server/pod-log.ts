@@ -1,11 +1,12 @@
 import http from 'node:http'
-import { type Exchange, sendJson } from './api.ts'
+import type { Exchange } from './api.ts'
 import { type FieldError, forbiddenField, invalidValue } from './field-error.ts'
 import { integerParameter, type Target } from './http-request.ts'
 import type { Draft } from './kinds/kind.ts'
 import { node } from './kinds/node.ts'
 import { pod } from './kinds/pod.ts'
 import type { Json } from './schema/decode.ts'
+import { sendJson } from './send.ts'
 import { ApiError, badRequest, invalid } from './status.ts'
 import { readStored, tableOf } from './write.ts'
 
