@@ -17,6 +17,7 @@ import { permsRoutes } from './api/perms-routes.ts'
 import { processRoutes } from './api/process-routes.ts'
 import { Releasing, releaseRoutes } from './api/release-routes.ts'
 import { Routes } from './api/routes.ts'
+import { serviceRoutes } from './api/service-routes.ts'
 import { settingsRoutes } from './api/settings-routes.ts'
 import { Throttle } from './api/throttle.ts'
 import { userRoutes } from './api/user-routes.ts'
@@ -148,6 +149,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     })
     domainRoutes(routes, { records, deployer, platformLog, platformDomain: config.platformDomain, reservedNames: config.reservedNames })
     certificateRoutes(routes, { records, deployer })
+    serviceRoutes(routes, { records, deployer, platformLog })
     settingsRoutes(routes, { records, deployer, platformLog })
     permsRoutes(routes, { records, platformLog })
     logRoutes(routes, { records, logger, log, recheckMs: LOG_RECHECK_MS })

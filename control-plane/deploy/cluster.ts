@@ -9,8 +9,9 @@ import { canonical } from '../domain/config.ts'
 import type { Domain } from '../domain/hostname.ts'
 import type { Release } from '../domain/release.ts'
 import { buildAutoscaler } from './autoscaler.ts'
-import { RESTARTED_AT } from './deployment.ts'
+import { deploymentName, RESTARTED_AT } from './deployment.ts'
 import { environmentSecret } from './environment.ts'
+import { buildPathService, PATHS_LABEL } from './path-service.ts'
 import { PULL_SECRET } from './pod-template.ts'
 import { put } from './put.ts'
 import { buildService } from './service.ts'
@@ -38,6 +39,21 @@ export class Cluster {
       const wanted = buildService(standing, app, domains, type)
       return standing && canonical(standing) === canonical(wanted) ? undefined : wanted
     })
+  }
+
+  /** Makes the Services of the types that answer paths of the app's host: no more, no fewer. */
+  async applyPathServices(app: App): Promise<void> {
+    const wanted = Object.entries(app.services ?? {})
+    for (const [type, paths] of wanted) {
+      await put(this.#api, RESOURCES.services, app.id, deploymentName(app.id, type), standing => {
+        const next = buildPathService(standing, app, type, paths)
+        return standing && canonical(standing) === canonical(next) ? undefined : next
+      })
+    }
+    const { items } = await listAll(this.#api, RESOURCES.services, { namespace: app.id, labelSelector: PATHS_LABEL })
+    for (const { metadata } of items)
+      if (!wanted.some(([type]) => deploymentName(app.id, type) === metadata.name))
+        await remove(this.#api, RESOURCES.services, app.id, metadata.name)
   }
 
   /** Writes the environment of a release, and the credentials for its registry. */

@@ -30,7 +30,7 @@ export function podTemplate(release: Release, type: string, isRouted: boolean): 
     spec: {
       ...podSpec(release, type, commandOf(release, type), probesOf(release, type, isRouted)),
       restartPolicy: 'Always',
-      terminationGracePeriodSeconds: graceOf(release),
+      terminationGracePeriodSeconds: graceOf(release, type),
     },
   }
 }
@@ -40,7 +40,7 @@ export function runPodSpec(release: Release, command: string): PodSpec {
   return {
     ...podSpec(release, 'run', ['/bin/bash', '-c', command], {}),
     restartPolicy: 'Never',
-    terminationGracePeriodSeconds: graceOf(release),
+    terminationGracePeriodSeconds: graceOf(release, 'run'),
   }
 }
 
@@ -57,6 +57,7 @@ function podSpec(release: Release, type: string, command: readonly string[] | un
     ...(pullPolicy ? { imagePullPolicy: pullPolicy as 'Always' } : {}),
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
     ...probes,
+    ...(type === 'run' ? {} : lifecycleOf(release, type)),
   }
   return {
     containers: [container],
@@ -111,7 +112,15 @@ function listens(release: Release): Probe {
   }
 }
 
-function graceOf(release: Release): number {
-  const text = release.config.values['KUBERNETES_POD_TERMINATION_GRACE_PERIOD_SECONDS'] ?? ''
+/** What runs after a process has started and before it is told to end; a shell reads both, as it reads the procfile's lines. */
+function lifecycleOf({ config }: Release, type: string): Pick<Container, 'lifecycle'> {
+  const hook = (line: string) => ({ exec: { command: ['/bin/bash', '-c', line] } })
+  const [postStart, preStop] = [own(config.lifecycle_post_start, type), own(config.lifecycle_pre_stop, type)]
+  if (postStart === undefined && preStop === undefined) return {}
+  return { lifecycle: { ...(postStart ? { postStart: hook(postStart) } : {}), ...(preStop ? { preStop: hook(preStop) } : {}) } }
+}
+
+function graceOf({ config }: Release, type: string): number {
+  const text = own(config.termination_grace_period, type) ?? config.values['KUBERNETES_POD_TERMINATION_GRACE_PERIOD_SECONDS'] ?? ''
   return /^\d{1,5}$/.test(text) ? Number(text) : GRACE_SECONDS
 }

@@ -34,6 +34,7 @@ export class Routing {
       // A certificate that has gone must not be named to the router.
       const routed = domains.map(({ certificate, ...rest }) => (certificate && known.has(certificate) ? { ...rest, certificate } : rest))
       await cluster.applyService(app, routed, type)
+      await cluster.applyPathServices(app)
       await cluster.removeCertificates(id, [...known])
     })
   }

@@ -44,6 +44,8 @@ export interface App {
   readonly deployed: number
   readonly settings: Settings
   readonly tls: Tls
+  /** Paths of the app's host by the process type that answers them, comma-separated. */
+  readonly services?: Readonly<Record<string, string>>
   readonly created: string
   readonly updated: string
   /** Set once the app is being destroyed: it is shown no more, and its name is not free yet. */

@@ -1,5 +1,6 @@
 import { type Fields, optionalMap } from './fields.ts'
 import { type Healthchecks, mergeHealthchecks, takeLegacyHealthcheck } from './healthcheck.ts'
+import { checkGrace, checkHook } from './lifecycle.ts'
 import { checkCpu, checkMemory } from './limits.ts'
 import { invalid, unprocessable } from './refusal.ts'
 import { checkRegistry } from './registry.ts'
@@ -18,6 +19,11 @@ export interface ConfigMaps {
   readonly tags: TextMap
   readonly registry: TextMap
   readonly healthcheck: Healthchecks
+  /** Seconds to end in, by process type. */
+  readonly termination_grace_period: TextMap
+  /** Shell lines, by process type. */
+  readonly lifecycle_post_start: TextMap
+  readonly lifecycle_pre_stop: TextMap
 }
 
 /** One state of an app's config; every change makes another one. */
@@ -28,10 +34,22 @@ export interface Config extends ConfigMaps {
   readonly updated: string
 }
 
-export const EMPTY_CONFIG: ConfigMaps = { values: {}, memory: {}, cpu: {}, tags: {}, registry: {}, healthcheck: {} }
+export const EMPTY_CONFIG: ConfigMaps = {
+  ...{ values: {}, memory: {}, cpu: {}, tags: {}, registry: {}, healthcheck: {} },
+  ...{ termination_grace_period: {}, lifecycle_post_start: {}, lifecycle_pre_stop: {} },
+}
 
 // Each map's rule for one entry; it returns the key and the text to store and throws a 400 under the map's name.
-const RULES = { values: checkValue, memory: checkMemory, cpu: checkCpu, tags: checkTag, registry: checkRegistry } as const
+const RULES = {
+  values: checkValue,
+  memory: checkMemory,
+  cpu: checkCpu,
+  tags: checkTag,
+  registry: checkRegistry,
+  termination_grace_period: checkGrace,
+  lifecycle_post_start: checkHook('lifecycle_post_start'),
+  lifecycle_pre_stop: checkHook('lifecycle_pre_stop'),
+} as const
 
 /**
  * Lays a request over the config that stands: keys given are set, keys with `null` removed, everything else stays.
@@ -46,6 +64,9 @@ export function mergeConfig(current: ConfigMaps, request: Fields): ConfigMaps {
     tags: mergeMap('tags', current.tags, request),
     registry: mergeMap('registry', current.registry, request),
     healthcheck: mergeHealthchecks(current.healthcheck, request),
+    termination_grace_period: mergeMap('termination_grace_period', current.termination_grace_period, request),
+    lifecycle_post_start: mergeMap('lifecycle_post_start', current.lifecycle_post_start, request),
+    lifecycle_pre_stop: mergeMap('lifecycle_pre_stop', current.lifecycle_pre_stop, request),
   }
   const { values, healthcheck } = takeLegacyHealthcheck(merged.values)
   if (optionalMap(request, 'registry') && Object.keys(merged.registry).length > 0 && !Object.hasOwn(values, 'PORT'))

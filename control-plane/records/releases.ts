@@ -1,6 +1,7 @@
 import type { Secret } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS } from '../../kernel/contract.ts'
 import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
+import { EMPTY_CONFIG } from '../domain/config.ts'
 import type { Release } from '../domain/release.ts'
 import { now } from '../domain/timestamp.ts'
 import { checkRecordSize, decode, encode, isTaken, RECORD_LABEL, type RecordKind, type RecordTable } from './record-table.ts'
@@ -15,7 +16,7 @@ export const releaseKind: RecordKind<Secret, Release> = {
   kind: 'release',
   resource: RESOURCES.secrets,
   parse: secret => ({
-    ...decode<Release>(secret.data?.['release']),
+    ...whole(decode<Release>(secret.data?.['release'])),
     ...(JSON.parse(secret.metadata.annotations?.[OUTCOME] ?? '{}') as Partial<Outcome>),
   }),
 }
@@ -102,6 +103,11 @@ export function indexReleases(byApp: Map<string, Map<number, Release>>) {
     if (release) byApp.set(app, versions.set(version, release))
     else if (versions.delete(version) && versions.size === 0) byApp.delete(app)
   }
+}
+
+/** A release that was kept before the config had one of its maps has that map, and it is empty. */
+function whole(release: Release): Release {
+  return { ...release, config: { ...EMPTY_CONFIG, ...release.config } }
 }
 
 function annotate(secret: Stored<Secret>, outcome: Outcome): Secret {
