@@ -71,6 +71,8 @@ export function startGitService(
     'gc.auto': '0',
     'receive.autogc': 'false',
     'receive.advertisePushOptions': 'true',
+    // While a build is silent. A proxy learns that the pusher has gone only by writing to him, and until then his app's lock is held.
+    'receive.keepAlive': '1',
     'receive.shallowUpdate': 'true',
     'receive.denyDeletes': 'false',
     'receive.denyDeleteCurrent': 'ignore',

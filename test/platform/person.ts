@@ -125,6 +125,11 @@ export class Repository {
     return this.#person.run('git', args, this.folder)
   }
 
+  /** What its owner's programs are given. */
+  get env(): NodeJS.ProcessEnv {
+    return this.#person.env
+  }
+
   /** The command line inside the repository, where it finds the app by the remote. */
   drycc(...args: string[]): Promise<Outcome> {
     return this.#person.run(process.execPath, [CLI, ...args], this.folder)
