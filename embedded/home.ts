@@ -41,7 +41,7 @@ export class Home {
       lock.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
     } catch {
       lock.close()
-      throw new HomeError(`Another copy runs on ${path}: stop it, or choose another folder with --home`)
+      throw new HomeError(`Another copy runs on ${path}${processOf(path)}: stop it, or choose another folder with --home`)
     }
     return new Home(path, lock)
   }
@@ -95,5 +95,14 @@ function isForeign(path: string): boolean {
     return !existsSync(join(path, 'lock')) && readdirSync(path).some(name => !OWN_BEFORE_LOCK.has(name))
   } catch {
     return false
+  }
+}
+
+/** Whom to stop when its terminal is long closed. */
+function processOf(path: string): string {
+  try {
+    return ` (process ${Number(readFileSync(join(path, 'running'), 'utf8'))})`
+  } catch {
+    return ''
   }
 }

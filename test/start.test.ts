@@ -60,7 +60,12 @@ suite('npm start', () => {
     const { password } = JSON.parse(readFileSync(join(home, 'admin.json'), 'utf8')) as { password: string }
     assert.ok(!platform.output().includes(password))
     const second = await refused('--home', home, ...FREE_PORTS)
-    assert.match(second, /^\n?Another copy runs on [^\n]+: stop it, or choose another folder with --home\n$/)
+    assert.match(
+      second,
+      new RegExp(
+        `^\\n?Another copy runs on [^\\n]+ \\(process ${platform.child.pid}\\): stop it, or choose another folder with --home\\n$`,
+      ),
+    )
     platform.child.kill('SIGKILL')
     await once(platform.child, 'exit')
     port = platform.ports().http
