@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import https from 'node:https'
+import { createConnection } from 'node:net'
 import { after, suite, test } from 'node:test'
 import { connect } from 'node:tls'
 import { issueCertificate } from '../../kernel/x509.ts'
@@ -117,6 +118,29 @@ suite('bodies', () => {
       const { status } = await client.send('GET', path)
       assert.ok(status >= 200 && status < 500, `${path}: ${status}`)
     }
+  })
+})
+
+suite('clients that are slow on purpose', () => {
+  test('are cut off, in the handshake, in the head and in the body; others are served', async () => {
+    const strict = await startApiServer({ headersTimeoutMs: 200 })
+    const ca = strict.credentials.authority.certificate
+    const silent = createConnection({ port: strict.port, host: '127.0.0.1' })
+    const inHead = connect({ port: strict.port, host: '127.0.0.1', ca })
+    const inBody = connect({ port: strict.port, host: '127.0.0.1', ca })
+    const closed = [silent, inHead, inBody].map(socket => {
+      socket.on('error', () => {})
+      socket.resume()
+      return once(socket, 'close')
+    })
+    inHead.write('GET /healthz HTTP/1.1\r\nx: ')
+    const token = `authorization: Bearer ${strict.credentials.token}`
+    inBody.write(`POST ${CONFIG_MAPS} HTTP/1.1\r\nhost: x\r\n${token}\r\ncontent-length: 100\r\n\r\n{`)
+    await Promise.all(closed)
+    const other = new TestClient(strict)
+    assert.equal((await other.send('GET', '/healthz')).status, 200)
+    other.close()
+    await strict.stop()
   })
 })
 

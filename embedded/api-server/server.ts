@@ -23,6 +23,8 @@ export interface ApiServerOptions {
   readonly historyMax?: number
   readonly watchMax?: number
   readonly bookmarkMs?: number
+  /** How long a client may take for its request's head; six times that for all of it. */
+  readonly headersTimeoutMs?: number
   /** What may wait for a slow watcher before it is cut off. */
   readonly watchBufferBytesMax?: number
 }
@@ -43,7 +45,6 @@ export interface ApiServer {
 
 /** 10 s for a request's head, 60 s for all of it: slower clients are attacks, since all of them are on this machine. */
 const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 5_000
 /** Each watch of a client without HTTP/2 takes a connection of its own. */
 const CONNECTIONS_MAX = 10_000
@@ -54,7 +55,7 @@ const CONNECTIONS_MAX = 10_000
  * @throws when the port is taken, the home cannot be written, or another process uses its state
  */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const { home, log = silentLog, bind = '127.0.0.1' } = options
+  const { home, log = silentLog, bind = '127.0.0.1', headersTimeoutMs = HEADERS_TIMEOUT_MS } = options
   const folder = home ? join(home, 'kubernetes') : undefined
   if (folder) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -85,8 +86,10 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       // A client certificate is one way to sign in; a token the other. So none is required here, and the request decides.
       requestCert: true,
       rejectUnauthorized: false,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      handshakeTimeout: headersTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: headersTimeoutMs * 6,
+      connectionsCheckingInterval: headersTimeoutMs / 2,
       keepAliveTimeout: 120_000,
       noDelay: true,
     },

@@ -129,6 +129,16 @@ suite('ObjectStore', () => {
     assert.ok(rows <= 180, `${rows} rows`)
   })
 
+  test('cuts its history when its objects are large', async () => {
+    const store = new ObjectStore({ path: ':memory:', historyBytesMax: 100_000 })
+    for (let index = 0; index < 50; index++) {
+      store.put('things', 'a', object('a', { value: 'x'.repeat(10_000) }))
+      await store.settled()
+    }
+    assert.throws(() => store.since('things', 20), ExpiredError)
+    assert.ok(store.since('things', 45).length > 0)
+  })
+
   for (const broken of ['append', 'commit'] as const) {
     test(`takes writes back when the disk refuses to ${broken}, and tells who waits`, async () => {
       const disk = openRevisionLog(':memory:')

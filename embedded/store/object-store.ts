@@ -60,9 +60,14 @@ export interface StoreOptions {
   readonly path: string
   /** How many changes a watch can go back over. */
   readonly historyMax?: number
+  /** How much JSON the changes may hold; a few large objects that change often must not fill the memory. */
+  readonly historyBytesMax?: number
   /** Instead of the file, for tests of a disk that fails. */
   readonly log?: RevisionLog
 }
+
+/** A fifth more than a limit before anything is cut, so that cutting is rare. */
+const SLACK = 1.2
 
 /**
  * Every object of the API server, and the changes that led there.
@@ -75,7 +80,9 @@ export class ObjectStore {
   readonly #log: RevisionLog
   readonly #tables = new Map<string, Table>()
   readonly #historyMax: number
+  readonly #historyBytesMax: number
   #history: Change[] = []
+  #historyBytes = 0
   /** Versions up to this one have left the history. */
   #floor = 0
   #version = 0
@@ -88,6 +95,7 @@ export class ObjectStore {
     this.#log = options.log ?? openRevisionLog(options.path)
     // 20,000 changes: 1,000 apps started at once with all their objects, and about 60 MB.
     this.#historyMax = options.historyMax ?? 20_000
+    this.#historyBytesMax = options.historyBytesMax ?? 128 * 1024 * 1024
     this.#load()
   }
 
@@ -185,6 +193,7 @@ export class ObjectStore {
     this.#floor = Math.max(this.#floor, Math.min(version, this.#version))
     const obsolete: number[] = []
     for (const { type, revision, previous } of gone) {
+      this.#historyBytes -= revision.json.length
       if (previous) obsolete.push(previous.version)
       if (type === 'DELETED') obsolete.push(revision.version)
     }
@@ -198,7 +207,7 @@ export class ObjectStore {
 
   #record(change: Change): void {
     this.#apply(change)
-    this.#history.push(change)
+    this.#remember(change)
     this.#pending.push(change)
     const { revision, resource, type } = change
     try {
@@ -237,10 +246,22 @@ export class ObjectStore {
     for (const [resource, own] of Map.groupBy(changes, change => change.resource)) {
       for (const listener of this.#table(resource).listeners) listener(own)
     }
-    // A fifth more than the limit before anything is cut, so that cutting is rare.
-    if (this.#history.length > this.#historyMax * 1.2) {
-      this.compact(this.#history[this.#history.length - this.#historyMax - 1]!.revision.version)
-    }
+    if (this.#history.length > this.#historyMax * SLACK || this.#historyBytes > this.#historyBytesMax * SLACK) this.#cut()
+  }
+
+  /** Cuts the history down to its limits, the oldest first. */
+  #cut(): void {
+    let bytes = this.#historyBytes
+    let index = 0
+    while (this.#history.length - index > this.#historyMax || bytes > this.#historyBytesMax)
+      bytes -= this.#history[index++]!.revision.json.length
+    const last = this.#history[index - 1]
+    if (last) this.compact(last.revision.version)
+  }
+
+  #remember(change: Change): void {
+    this.#history.push(change)
+    this.#historyBytes += change.revision.json.length
   }
 
   #takeBack(): void {
@@ -256,6 +277,7 @@ export class ObjectStore {
         table.keys.delete(key)
       }
       this.#history.pop()
+      this.#historyBytes -= change.revision.json.length
     }
     this.#pending = []
   }
@@ -280,7 +302,7 @@ export class ObjectStore {
       const type = row.deleted ? 'DELETED' : previous ? 'MODIFIED' : 'ADDED'
       const change: Change = { type, resource: row.resource, revision, ...(previous && { previous }) }
       this.#apply(change)
-      if (row.version > this.#floor) this.#history.push(change)
+      if (row.version > this.#floor) this.#remember(change)
       this.#version = Math.max(this.#version, row.version)
     }
   }
