@@ -121,6 +121,24 @@ suite('startLogger()', () => {
     assert.equal(await response.text(), '2026-11-22T18:00:00+00:00 shop[web.v1.aaaaa]: third\n')
   })
 
+  test('gives as many lines of one process as were asked for, however far apart', async () => {
+    cluster.start('mixed', 'mixed-web-1-aaaaa')
+    cluster.start('mixed', 'mixed-worker-1-bbbbb', 'mixed', 'worker')
+    cluster.write('mixed-worker-1-bbbbb', '2026-11-22T18:00:00.1Z early\n2026-11-22T18:00:00.2Z late\n')
+    let noise = ''
+    for (let line = 0; line < 300; line++) noise += `2026-11-22T18:00:01.${String(line).padStart(3, '0')}Z noise\n`
+    cluster.write('mixed-web-1-aaaaa', noise)
+    await linesOf('mixed', 100)
+    const texts = async (query: string) => (await (await fetch(`${base}/logs/mixed?process=worker${query}`)).text()).match(/(?<=: )\w+$/gm)
+    assert.deepEqual(await texts(''), ['early', 'late'])
+    assert.deepEqual(await texts('&log_lines=1'), ['late'])
+    const { response, text } = await follow('/logs/mixed?follow=true&process=worker&log_lines=1')
+    cluster.write('mixed-worker-1-bbbbb', '2026-11-22T18:00:03Z next\n')
+    await text.until(/next\n/)
+    assert.deepEqual(text.value.match(/(?<=: )\w+$/gm), ['late', 'next'])
+    response.destroy()
+  })
+
   test('takes an unreadable number of lines for the default', async () => {
     for (const count of ['abc', '-5', '0', '', '99999999999']) {
       assert.equal((await (await fetch(`${base}/logs/shop?log_lines=${count}`)).text()).split('\n').length, 4)
@@ -254,14 +272,14 @@ class PodsWithLogs {
   #changed = Promise.withResolvers<void>()
   #version = 1
 
-  start(app: string, name: string, namespace = app): void {
+  start(app: string, name: string, namespace = app, type = 'web'): void {
     const pod: Stored<Pod> = {
       metadata: {
         namespace,
         name,
         uid: name,
         resourceVersion: String(++this.#version),
-        labels: { app, type: 'web', version: 'v1', heritage: 'drycc' },
+        labels: { app, type, version: 'v1', heritage: 'drycc' },
       },
       status: { containerStatuses: [{ name: 'main', image: 'i', imageID: 'i', ready: true, restartCount: 0, state: { running: {} } }] },
     }

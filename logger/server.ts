@@ -53,7 +53,9 @@ export function logServer(options: {
     if (!APP.test(app)) return reply.code(204).send()
     const { log_lines, follow, timeout, process, format } = request.query
     const lineCount = parseLineCount(log_lines)
-    const chosen = (record: LogRecord) => !process || record.process === process
+    const chosen = process ? (record: LogRecord) => record.process === process : everything
+    // Lines of one process may stand far apart.
+    const reach = chosen === everything ? lineCount : LINES_MAX
     const write = format === 'json' ? formatJson : formatClassic
     const render = (records: readonly LogRecord[]) =>
       records
@@ -64,9 +66,10 @@ export function logServer(options: {
     if (/^(true|1)$/i.test(follow ?? '')) {
       if (followers.size >= options.followerCountMax)
         return reply.code(503).header('retry-after', '10').send({ detail: 'Too many follow already: try again later' })
-      return followLines(reply, type, app, lineCount, render, parseTimeout(timeout))
+      const begin = (history: readonly LogRecord[]) => newest(history, lineCount, chosen)
+      return followLines(reply, { type, app, reach, begin, render, timeoutMs: parseTimeout(timeout) })
     }
-    const text = render(await hub.last(app, lineCount))
+    const text = render(newest(await hub.last(app, reach), lineCount, chosen))
     return text === '' ? reply.code(204).send() : reply.type(type).send(text)
   })
 
@@ -87,27 +90,41 @@ export function logServer(options: {
     return reply.code(200).send()
   })
 
-  async function followLines(
-    reply: FastifyReply,
-    type: string,
-    app: string,
-    lineCount: number,
-    render: (records: readonly LogRecord[]) => string,
-    timeoutMs: number | undefined,
-  ): Promise<void> {
+  async function followLines(reply: FastifyReply, following: Following): Promise<void> {
+    const { type, app, reach, begin, render, timeoutMs } = following
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': type, 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     reply.raw.flushHeaders()
     const follower = sendLines(reply.raw, render, timeoutMs)
     followers.add(follower)
     reply.raw.once('close', () => followers.delete(follower))
-    const { history, end } = await hub.follow(app, lineCount, follower.take)
+    const { history, end } = await hub.follow(app, reach, follower.take)
     reply.raw.once('close', end)
     if (reply.raw.closed) end()
-    follower.begin(history)
+    follower.begin(begin(history))
   }
 
   return server
+}
+
+/** What one reader follows. */
+interface Following {
+  readonly app: string
+  readonly type: string
+  /** How many lines to look back over. */
+  readonly reach: number
+  /** What of those he is shown first. */
+  readonly begin: (history: readonly LogRecord[]) => readonly LogRecord[]
+  readonly render: (records: readonly LogRecord[]) => string
+  readonly timeoutMs: number | undefined
+}
+
+function newest(records: readonly LogRecord[], count: number, isWanted: (record: LogRecord) => boolean): LogRecord[] {
+  return records.filter(isWanted).slice(-count)
+}
+
+function everything(): boolean {
+  return true
 }
 
 function parseLineCount(text: string | undefined): number {

@@ -74,14 +74,25 @@ suite('the whole path', () => {
         deadline.throwIfAborted()
         await new Promise(resolve => follower.stdout!.once('data', resolve))
       }
-      const kept = succeed(await shop.drycc('logs', '--lines', '1000')).stdout
-      assert.equal(new Set(kept.match(/shop\[web\.v3\.\w+\]: asked for/g)).size, 3)
-      const marks = [...kept.matchAll(/asked for \/mark-(\d+)/g)].map(match => Number(match[1]))
-      assert.deepEqual(
-        marks,
-        [...marks].sort((a, b) => a - b),
-        'lines of several pods stand in the order of their times',
+      const lines = succeed(await shop.drycc('logs', '--lines', '1000', '--json'))
+        .stdout.trimEnd()
+        .split('\n')
+      const kept = lines.map(line => JSON.parse(line) as { ts: string; pod?: string; text: string })
+      const times = kept.map(({ ts }) => ts)
+      assert.deepEqual(times, times.toSorted(), 'lines of several pods stand in the order of their times')
+      const marked = Map.groupBy(
+        kept.filter(({ text }) => /mark-/.test(text)),
+        ({ pod }) => pod,
       )
+      assert.equal(marked.size, 3)
+      for (const [pod, own] of marked) {
+        const marks = own.map(({ text }) => Number(/mark-(\d+)/.exec(text)?.[1]))
+        assert.deepEqual(
+          marks,
+          marks.toSorted((a, b) => a - b),
+          `lines of ${pod} stand as they were written`,
+        )
+      }
     } finally {
       follower.kill()
     }
