@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -28,6 +28,20 @@ suite('RoleLog', () => {
       await log.close()
     }
     assert.equal(readFileSync(path, 'utf8'), 'one\ntwo\n')
+  })
+
+  test('outlives a full disk, and goes on when there is room again', { skip: !existsSync('/dev/full') }, async () => {
+    const path = join(folder, 'full.log')
+    symlinkSync('/dev/full', path)
+    const log = new RoleLog(path)
+    const source = new PassThrough()
+    log.take(source)
+    source.write(Buffer.alloc(1 << 20, 'x'))
+    while (source.readableLength > 0 || source.isPaused()) await new Promise(resolve => setImmediate(resolve))
+    rmSync(path)
+    log.write('room\n')
+    await log.close()
+    assert.equal(readFileSync(path, 'utf8'), 'room\n')
   })
 
   test('takes all that a stream gives, and slows it where the disk is slower', async () => {

@@ -5,7 +5,10 @@ import type { Readable } from 'node:stream'
 const BYTES_MAX = 10 * 1024 * 1024
 const OLD_COUNT_MAX = 2
 
-/** A file that takes what a process prints; past 10 MiB it becomes `NAME.1`, and what was that becomes `NAME.2`. */
+/**
+ * A file that takes what a process prints; past 10 MiB it becomes `NAME.1`, and what was that becomes `NAME.2`. What a full disk does not
+ * take is lost: apps must go on being served.
+ */
 export class RoleLog {
   readonly path: string
   readonly #bytesMax: number
@@ -25,13 +28,23 @@ export class RoleLog {
     source.on('data', (chunk: Buffer) => {
       if (this.write(chunk)) return
       source.pause()
-      this.#stream.once('drain', () => source.resume())
+      const stream = this.#stream
+      const goOn = () => {
+        stream.off('drain', goOn).off('close', goOn)
+        source.resume()
+      }
+      stream.on('drain', goOn).on('close', goOn)
     })
   }
 
   /** @returns false when the caller should wait before it writes more */
   write(chunk: Buffer | string): boolean {
-    if (this.#bytes > this.#bytesMax) this.#rotate()
+    try {
+      if (this.#bytes > this.#bytesMax) this.#rotate()
+      else if (this.#stream.destroyed) this.#stream = open(this.path)
+    } catch {
+      return true
+    }
     this.#bytes += chunk.length
     return this.#stream.write(chunk)
   }
@@ -53,5 +66,5 @@ export class RoleLog {
 
 /** Opened at once, so that a rename that follows finds the file. */
 function open(path: string): WriteStream {
-  return createWriteStream(path, { fd: openSync(path, 'a', 0o600) })
+  return createWriteStream(path, { fd: openSync(path, 'a', 0o600) }).on('error', () => {})
 }
