@@ -8,6 +8,7 @@ import type { Records } from '../records.ts'
 import { page } from './page.ts'
 import { created, noContent, ok, type Reply } from './reply.ts'
 import type { Routes } from './routes.ts'
+import { unlessCancelled } from './unless-cancelled.ts'
 
 export interface AppParts {
   readonly records: Records
@@ -33,7 +34,7 @@ export function appRoutes(routes: Routes, parts: AppParts): void {
       const id = optionalText(body, 'id')
       if (id !== undefined) {
         checkAppName(id, parts.reservedNames)
-        return created(show(await parts.createApp(id, user.username)))
+        return created(show(await create(id, user.username)))
       }
       return invent(user.username)
     },
@@ -50,6 +51,9 @@ export function appRoutes(routes: Routes, parts: AppParts): void {
         owner,
         collaborators: collaborators.filter(name => name !== owner),
       }))
+      await unlessCancelled(records, owner, () =>
+        records.apps.update(app.id, () => ({ owner: app.owner, collaborators: app.collaborators })),
+      )
       platformLog.say(app.id, `${user.username} transferred ${app.id} to ${owner}`)
       return { status: 200 }
     },
@@ -59,12 +63,18 @@ export function appRoutes(routes: Routes, parts: AppParts): void {
     },
   })
 
+  async function create(id: string, owner: string): Promise<App> {
+    const app = await parts.createApp(id, owner)
+    await unlessCancelled(records, owner, () => parts.destroyApp(id))
+    return app
+  }
+
   /** Tries invented names until one is free. */
   async function invent(owner: string): Promise<Reply> {
     for (let attempt = 1; ; attempt++) {
       const id = inventAppName(attempt > INVENT_ATTEMPTS_MAX / 2)
       try {
-        return created(show(await parts.createApp(id, owner)))
+        return created(show(await create(id, owner)))
       } catch (error) {
         const isTaken = error instanceof Refusal && (error.status === 400 || error.status === 409)
         if (!isTaken || attempt === INVENT_ATTEMPTS_MAX) throw error

@@ -97,12 +97,16 @@ export function authRoutes(routes: Routes, parts: AuthParts): void {
   routes.user('/v2/auth/cancel/', {
     async DELETE(call) {
       const { username, isSuperuser } = targetOf(call)
-      const owns =
-        records.apps.list().some(app => app.owner === username) ||
-        records.certificates.list().some(certificate => certificate.owner === username)
-      if (owns) throw conflict(`${username} still has applications assigned. Delete or transfer ownership`)
+      checkOwnsNothing(username)
       // First the doors are shut, then what bears the name goes, the name itself last: nobody can take it and inherit something.
-      await users.update(username, () => ({ isActive: false, tokens: [] }))
+      await users.update(username, () => ({ isActive: false }))
+      try {
+        // What was on its way through the door is here by now, or finds it shut and turns back.
+        checkOwnsNothing(username)
+      } catch (error) {
+        await users.update(username, () => ({ isActive: true }))
+        throw error
+      }
       for (const key of records.sshKeys.list().filter(({ owner }) => owner === username)) {
         await records.sshKeys.remove(key.fingerprint)
         await records.claims.release('key-id', key.id)
@@ -115,6 +119,13 @@ export function authRoutes(routes: Routes, parts: AuthParts): void {
       return noContent()
     },
   })
+
+  /** @throws {Refusal} 409 */
+  function checkOwnsNothing(username: string): void {
+    const owned = [...records.apps.list(), ...records.certificates.list()]
+    if (owned.some(({ owner }) => owner === username))
+      throw conflict(`${username} still has applications assigned. Delete or transfer ownership`)
+  }
 
   /** The user named in the body, by default the caller himself; others only for superusers. @throws {Refusal} 403 or 404 */
   function targetOf({ user, body }: UserCall): User {

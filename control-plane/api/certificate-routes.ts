@@ -11,6 +11,7 @@ import type { Records } from '../records.ts'
 import { page } from './page.ts'
 import { created, noContent, ok } from './reply.ts'
 import type { Routes } from './routes.ts'
+import { unlessCancelled } from './unless-cancelled.ts'
 
 const CERTIFICATES_MAX = 1000
 
@@ -45,6 +46,7 @@ export function certificateRoutes(routes: Routes, { records, deployer }: { recor
         updated: now(),
       }
       if (!(await certificates.create(certificate))) throw invalid('name', 'Certificate with this name already exists.')
+      await unlessCancelled(records, user.username, () => certificates.remove(name))
       return created(show(certificate))
     },
   })

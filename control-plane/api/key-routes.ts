@@ -7,11 +7,12 @@ import type { Records } from '../records.ts'
 import { page } from './page.ts'
 import { created, noContent, ok } from './reply.ts'
 import type { Routes } from './routes.ts'
+import { unlessCancelled } from './unless-cancelled.ts'
 
 const KEYS_MAX = 200
 
 /** The SSH keys with which a user pushes. */
-export function keyRoutes(routes: Routes, { sshKeys, claims }: Pick<Records, 'sshKeys' | 'claims'>): void {
+export function keyRoutes(routes: Routes, { users, sshKeys, claims }: Pick<Records, 'users' | 'sshKeys' | 'claims'>): void {
   const ownKeys = (username: string) => sshKeys.list().filter(key => key.owner === username)
 
   routes.user('/v2/keys/', {
@@ -30,6 +31,7 @@ export function keyRoutes(routes: Routes, { sshKeys, claims }: Pick<Records, 'ss
         if (sshKeys.get(fingerprint)?.id !== id) await claims.release('key-id', id)
         throw invalid('public', 'Public Key is already in use')
       }
+      await unlessCancelled({ users }, user.username, () => drop(key))
       return created(showKey(key))
     },
   })
@@ -38,11 +40,15 @@ export function keyRoutes(routes: Routes, { sshKeys, claims }: Pick<Records, 'ss
     GET: ({ user, params }) => ok(showKey(find(user.username, params['id']))),
     async DELETE({ user, params }) {
       const key = find(user.username, params['id'])
-      await sshKeys.remove(key.fingerprint)
-      await claims.release('key-id', key.id)
+      await drop(key)
       return noContent()
     },
   })
+
+  async function drop({ fingerprint, id }: SshKey): Promise<void> {
+    await sshKeys.remove(fingerprint)
+    await claims.release('key-id', id)
+  }
 
   /** Others' keys look as if there were none. */
   function find(username: string, id: string | undefined): SshKey {

@@ -6,6 +6,7 @@ import type { Records } from '../records.ts'
 import type { AppCall, Handlers } from './call.ts'
 import { created, noContent, ok } from './reply.ts'
 import type { Routes } from './routes.ts'
+import { unlessCancelled } from './unless-cancelled.ts'
 
 /** With whom an app is shared. */
 export function permsRoutes(routes: Routes, { records, platformLog }: { records: Records; platformLog: PlatformLog }): void {
@@ -19,6 +20,9 @@ export function permsRoutes(routes: Routes, { records, platformLog }: { records:
       if (!users.get(username)?.isActive) throw missing('User')
       await apps.update(app.id, ({ collaborators, owner }) =>
         username === owner || collaborators.includes(username) ? undefined : { collaborators: [...collaborators, username] },
+      )
+      await unlessCancelled(records, username, () =>
+        apps.update(app.id, ({ collaborators }) => ({ collaborators: collaborators.filter(name => name !== username) })),
       )
       platformLog.say(app.id, `User ${username} was granted access to ${app.id}`)
       return created()

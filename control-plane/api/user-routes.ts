@@ -1,5 +1,5 @@
 import { requiredText } from '../domain/fields.ts'
-import { missing } from '../domain/refusal.ts'
+import { conflict, missing } from '../domain/refusal.ts'
 import { showUser } from '../domain/user.ts'
 import type { Records } from '../records.ts'
 import { page } from './page.ts'
@@ -32,6 +32,9 @@ export function userRoutes(routes: Routes, { users }: Pick<Records, 'users'>): v
 
   async function setSuperuser(username: string, isSuperuser: boolean): Promise<void> {
     if (!users.get(username)) throw missing('User')
+    // Without one, whoever registers next would be superuser.
+    const others = users.list().filter(user => user.isSuperuser && user.username !== username)
+    if (!isSuperuser && others.length === 0) throw conflict(`${username} is the last administrator`)
     await users.update(username, () => ({ isSuperuser, isStaff: isSuperuser }))
   }
 }

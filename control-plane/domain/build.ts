@@ -1,4 +1,5 @@
 import { type Fields, optionalMap, optionalText } from './fields.ts'
+import { isImageReference } from './image.ts'
 import { isProcessType, PROCESS_TYPE_RULE } from './process-type.ts'
 import { invalid } from './refusal.ts'
 import { timestamp } from './timestamp.ts'
@@ -29,6 +30,8 @@ export function parseBuild(fields: Fields): Pick<Build, 'image' | 'sha' | 'procf
   if (!image) throw invalid('image', 'This field may not be blank.')
   if (image.length > IMAGE_LENGTH_MAX || /[\s\p{Cc}]/u.test(image)) throw invalid('image', 'Image must be a reference without spaces')
   const sha = optionalText(fields, 'sha') ?? ''
+  // A classic builder's slug is a path, told by its commit; what Kubernetes is to pull must be a name that it can read.
+  if (!sha && !isImageReference(image)) throw invalid('image', 'Image must be written as repository:tag or repository@sha256:digest')
   if (sha.length > SHA_LENGTH_MAX) throw invalid('sha', `Ensure this field has no more than ${SHA_LENGTH_MAX} characters.`)
   // It goes into summaries, an annotation and a variable.
   if (/[\s\p{Cc}]/u.test(sha)) throw invalid('sha', 'Not a valid string.')
@@ -42,15 +45,6 @@ export function parseBuild(fields: Fields): Pick<Build, 'image' | 'sha' | 'procf
 export function kindOf(build: Pick<Build, 'sha' | 'dockerfile'>): BuildKind {
   if (build.dockerfile) return 'dockerfile'
   return build.sha ? 'buildpack' : 'image'
-}
-
-/**
- * The app whose image this is, when the platform built it.
- *
- * @param prefix what stands before the app's name in the references of such images
- */
-export function imageOwner(image: string, prefix: string): string | undefined {
-  return image.startsWith(prefix) ? /^[^/:@]*/.exec(image.slice(prefix.length))?.[0] : undefined
 }
 
 /** The build as the API shows it. */

@@ -225,9 +225,18 @@ suite('control plane: apps and who may use them', { timeout: 120_000 }, () => {
     await create(owner, 'source')
     await create(other, 'thief')
     const build = (token: string, app: string, image: string) => bed.call('POST', `/v2/apps/${app}/builds/`, { token, body: { image } })
-    for (const image of ['embedded/source:git-12345678', 'embedded/source@sha256:00', 'embedded/nothing:1', 'embedded/']) {
+    for (const image of [
+      'embedded/source:git-12345678',
+      `embedded/source@sha256:${'0'.repeat(64)}`,
+      'EMBEDDED/source:1',
+      'embedded/nothing:1',
+    ]) {
       const { status, body } = await build(other, 'thief', image)
       assert.deepEqual([status, body], [400, { detail: `Permission Denied attempting to pull image ${image}` }])
+    }
+    for (const image of ['embedded/', '../embedded/source:1', 'http://169.254.169.254/x', '-x']) {
+      const { status, body } = await build(other, 'thief', image)
+      assert.deepEqual([status, Object.keys(body)], [400, ['image']], image)
     }
     assert.equal((await build(owner, 'source', 'embedded/source:git-12345678')).status, 201)
     assert.equal((await build(other, 'thief', 'example/source:1')).status, 201)
