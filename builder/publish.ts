@@ -43,7 +43,10 @@ export async function publish(
     return release.version
   } catch (error) {
     if (!(error instanceof RefusedError) || error.status >= 500) throw error
-    throw new BuildError(error.message, `see what the app wrote with "drycc logs -a ${push.app}", and push again`, { cause: error })
+    const logs = `see what the app wrote with "drycc logs -a ${push.app}", and push again`
+    // An app that runs and is not ready says nothing wrong: most listen on 127.0.0.1, or on a port of their own choice.
+    const isSilent = /did not become ready/.test(error.message)
+    throw new BuildError(error.message, isSilent ? `listen on 0.0.0.0, at the port in $PORT; ${logs}` : logs, { cause: error })
   } finally {
     clearInterval(waiting)
   }

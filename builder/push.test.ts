@@ -96,6 +96,11 @@ suite('git push over SSH', { concurrency: false }, () => {
     const failed = await push('release', work, 'main')
     assert.equal(failed.code, 1)
     assert.match(failed.stderr, /remote: error: web\.1 crashed: listen EADDRINUSE *\nremote: hint: see what the app wrote/)
+    bed.controlPlane.onRelease = async () => {
+      throw new Error('release-web did not become ready within 120 seconds')
+    }
+    const silent = await push('release', work, 'main')
+    assert.match(silent.stderr, /remote: hint: listen on 0\.0\.0\.0, at the port in \$PORT; see what the app wrote/)
     bed.controlPlane.onRelease = async () => {}
     const again = await push('release', work, 'main')
     assert.equal(again.code, 0, again.stderr)
