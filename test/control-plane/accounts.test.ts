@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
+import { selfSigned } from '../../kernel/x509.ts'
 import { type Bed, startBed } from './bed.ts'
 
 suite('control plane: accounts', { timeout: 60_000 }, () => {
@@ -131,6 +132,39 @@ suite('control plane: accounts', { timeout: 60_000 }, () => {
     assert.equal((await bed.call('GET', '/v2/keys/', { token: again })).body.count, 0)
   })
 
+  test('leaves nothing behind that the next of the name would inherit, whatever was on its way', async () => {
+    for (let round = 0; round < 3; round++) {
+      const name = `brief${round}`
+      const brief = await bed.register(name)
+      const ways = await Promise.all([
+        bed.call('POST', '/v2/apps/', { token: brief, body: { id: `${name}-app` } }),
+        bed.call('DELETE', '/v2/auth/cancel/', { token: brief }),
+        bed.call('POST', '/v2/keys/', { token: brief, body: { id: name, public: KEY } }),
+        bed.call('POST', '/v2/certs/', { token: brief, body: { name, ...PAIR } }),
+        bed.call('POST', '/v2/apps/shared/perms/', { token: admin, body: { username: name } }),
+        bed.call('POST', '/v2/apps/shared/', { token: admin, body: { owner: name } }),
+      ])
+      const { body } = await bed.call('GET', '/v2/users/', { token: admin })
+      const isThere = body.results.some(({ username }: { username: string }) => username === name)
+      assert.equal(isThere, ways[1].status === 409, ways.map(({ status }) => status).join())
+      if (isThere) {
+        await bed.call('POST', '/v2/apps/shared/', { token: admin, body: { owner: 'admin' } })
+        await bed.call('DELETE', `/v2/apps/${name}-app/`, { token: admin })
+        await bed.call('DELETE', `/v2/certs/${name}`, { token: brief })
+        assert.equal((await bed.call('DELETE', '/v2/auth/cancel/', { token: brief })).status, 204)
+      }
+      const next = await bed.register(name)
+      for (const path of ['apps', 'keys', 'certs'])
+        assert.equal((await bed.call('GET', `/v2/${path}/`, { token: next })).body.count, 0, path)
+      await bed.call('DELETE', '/v2/auth/cancel/', { token: next })
+    }
+  })
+
+  test('keeps the last superuser one', async () => {
+    const answer = await bed.call('DELETE', '/v2/admin/perms/admin', { token: admin })
+    assert.deepEqual([answer.status, answer.body], [409, { detail: 'admin is the last administrator' }])
+  })
+
   test('shows users and superusers to superusers only, and makes and unmakes them', async () => {
     assert.equal((await bed.call('GET', '/v2/users/', { token: bob })).status, 403)
     assert.equal((await bed.call('GET', '/v2/admin/perms/', { token: bob })).status, 403)
@@ -196,3 +230,4 @@ suite('control plane: who may register', { timeout: 60_000 }, () => {
 
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f bob@home'
 const OTHER_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f other'
+const PAIR = selfSigned({ names: ['example.com'], days: 1 })
