@@ -55,6 +55,8 @@ export class Api {
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const warnings: string[] = []
+    // A response without a listener for its errors ends the process when its client goes at the wrong moment.
+    response.on('error', error => this.options.log.debug('answer not delivered', { path: request.url, error }))
     try {
       response.setHeader('audit-id', crypto.randomUUID())
       const url = readUrl(request)

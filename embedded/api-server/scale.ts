@@ -60,14 +60,27 @@ export function patchScale(store: ObjectStore, target: Target, contentType: stri
       `the body of the request was in an unknown format - accepted media types include: ${types}`,
     )
   }
-  const sent = readScale({ value: patched, duplicates: [] }, 'Warn', options)
+  const sent = readPatched(patched, options)
   return writeScale(store, target, revision.object as Draft, sent, options)
+}
+
+/** What is wrong with the result is said of the patch. */
+function readPatched(patched: unknown, options: WriteOptions): Json {
+  try {
+    decode(SCALE_TYPE, patched)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw invalid({ kind: '', group: '' }, '', [invalidValue('patch', JSON.stringify(patched), error.message)])
+  }
+  return readScale({ value: patched, duplicates: [] }, 'Warn', options)
 }
 
 function readScale({ value, duplicates }: Parsed, validation: FieldValidation, { warn }: WriteOptions): Json {
   const { kind = 'Scale', apiVersion = 'autoscaling/v1' } = (value ?? {}) as { kind?: string; apiVersion?: string }
   if (kind !== 'Scale' || apiVersion !== 'autoscaling/v1') {
-    throw badRequest(`${kind} in version "v1" cannot be handled as a Scale: no kind "${kind}" is registered for version "${apiVersion}"`)
+    throw badRequest(
+      `${kind} in version "v1" cannot be handled as a Scale: no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:111"`,
+    )
   }
   try {
     const decoded = decode(SCALE_TYPE, value)

@@ -234,6 +234,30 @@ suite('watches', () => {
     assert.ok(types.length >= 3 && types.every(type => type === 'BOOKMARK'), types.join())
   })
 
+  test('end while everything changes, without a word behind the end', async () => {
+    const name = newName()
+    await client.send('POST', CONFIG_MAPS, configMap(name))
+    const watches = Array.from({ length: 10 }, () => openWhenFree('allowWatchBookmarks=true&timeoutSeconds=1'))
+    let isOver = false
+    const writing = (async () => {
+      for (let index = 0; !isOver; index++) {
+        await client.send(
+          'PATCH',
+          `${CONFIG_MAPS}/${name}`,
+          { data: { index: String(index) } },
+          { 'content-type': 'application/merge-patch+json' },
+        )
+      }
+    })()
+    for (const answer of await Promise.all(watches)) {
+      let last = ''
+      for await (const { type } of watchEvents(answer)) last = type
+      assert.equal(last, 'BOOKMARK')
+    }
+    isOver = true
+    await writing
+  })
+
   /** The server learns of a watcher that has gone when its socket closes, which is a moment later. */
   async function openWhenFree(query = '') {
     for (;;) {

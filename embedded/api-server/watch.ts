@@ -67,6 +67,8 @@ class Watch {
 
   run(signal: AbortSignal): Promise<void> {
     const response = this.#response
+    // Gone while it waited for the disk: its close would never be heard.
+    if (response.destroyed) return Promise.resolve()
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
     if (!this.#begin()) {
       response.end()
@@ -79,18 +81,25 @@ class Watch {
       const bookmarks = allowBookmarks ? setInterval(() => this.#bookmark(), this.#limits.bookmarkMs) : undefined
       const end = () => {
         // The last word is how far the watch came, so that its next one starts there.
-        if (allowBookmarks && !response.destroyed) this.#bookmark()
+        if (allowBookmarks) this.#bookmark()
         response.end()
+        quiet()
       }
-      const timer = setTimeout(end, timeoutMs)
-      signal.addEventListener('abort', end, { once: true })
-      response.once('close', () => {
+      /** Nothing may be written behind the end, which comes a while before the close. */
+      const quiet = () => {
         unsubscribe()
         clearInterval(bookmarks)
         clearTimeout(timer)
         signal.removeEventListener('abort', end)
+      }
+      const timer = setTimeout(end, timeoutMs)
+      response.once('close', () => {
+        quiet()
         resolve()
       })
+      signal.addEventListener('abort', end, { once: true })
+      // A server that is about to stop begins nothing.
+      if (signal.aborted) end()
     })
   }
 
@@ -168,7 +177,7 @@ class Watch {
   }
 
   #write(text: string): void {
-    if (!text || this.#response.destroyed) return
+    if (!text || this.#response.destroyed || this.#response.writableEnded) return
     // What waits from before counts, not what comes now: one large object must not cut off a watcher that keeps up.
     if (this.#response.writableLength > this.#limits.bufferBytesMax + this.#listBytes) this.#response.destroy()
     else this.#response.write(text)

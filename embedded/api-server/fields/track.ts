@@ -30,7 +30,9 @@ export function trackUpdate(kind: Kind, previous: Draft | undefined, next: Draft
   const before = previous ? withoutManagers(previous) : decode(kind.type, { kind: kind.kind, apiVersion: apiVersion(kind) }).object
   const changes = filterComparison(kind, compareObjects(shapeOf(kind), before, next), writer.subresource)
   takeOver(managers, changes)
-  const gained = changes.added.union(changes.modified)
+  // A Scale to zero says nothing of replicas in its JSON, so nobody owns them then.
+  const isEmptyScale = writer.subresource === 'scale' && !next.spec?.['replicas']
+  const gained = isEmptyScale ? new FieldSet() : changes.added.union(changes.modified)
   if (!gained.isEmpty) {
     const self = { manager: writer.manager, operation: 'Update' as const, apiVersion: apiVersion(kind), subresource: writer.subresource }
     const known = managers.get(identify(self))

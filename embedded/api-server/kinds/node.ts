@@ -1,8 +1,9 @@
 import { RESOURCES } from '../../../kernel/kubernetes/objects.ts'
+import { type FieldError, invalidValue, notSupported, required } from '../field-error.ts'
 import type { Json } from '../schema/decode.ts'
 import { AGE, age, column, NAME, wideColumn } from './columns.ts'
 import type { Draft, Kind } from './kind.ts'
-import { subdomainFaults } from './names.ts'
+import { labelValueFaults, qualifiedNameFaults, subdomainFaults } from './names.ts'
 
 export const node: Kind = {
   ...RESOURCES.nodes,
@@ -26,6 +27,7 @@ export const node: Kind = {
   prepareStatus(next, previous) {
     if (previous.spec) next.spec = previous.spec
   },
+  validate,
   selectableFields: object => ({ 'spec.unschedulable': String(object.spec?.['unschedulable'] ?? false) }),
   columns: [
     NAME,
@@ -55,6 +57,21 @@ export const node: Kind = {
       details['containerRuntimeVersion'] || '<unknown>',
     ]
   },
+}
+
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
+
+function validate({ spec = {} }: Draft): FieldError[] {
+  return ((spec['taints'] ?? []) as Json[]).flatMap((taint, index) => {
+    // The real server says metadata here, though taints are in the spec.
+    const place = `metadata.taints[${index}]`
+    const { key = '', value = '', effect = '' } = taint as Record<string, string>
+    return [
+      ...qualifiedNameFaults(key).map(fault => invalidValue(`${place}.key`, key, fault)),
+      ...labelValueFaults(value).map(fault => invalidValue(`${place}.value`, value, fault)),
+      ...(EFFECTS.includes(effect) ? [] : [effect ? notSupported(`${place}.effect`, effect, EFFECTS) : required(`${place}.effect`)]),
+    ]
+  })
 }
 
 function condition(object: Draft): string {
