@@ -51,6 +51,7 @@ function checkConfig(kind: Kind, { namespace, name }: Target, value: unknown): D
     const version = String(config['apiVersion'] ?? '')
     throw badRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${config['kind'] ?? ''}`)
   }
+  if (typeof (config['metadata'] ?? {}) !== 'object') throw badRequest('error decoding patch: metadata is no object')
   const metadata = { ...(config['metadata'] as Json | undefined) }
   if (metadata['managedFields']) throw badRequest('metadata.managedFields must be nil')
   metadata['name'] ??= name
@@ -59,9 +60,21 @@ function checkConfig(kind: Kind, { namespace, name }: Target, value: unknown): D
   if (metadata['namespace'] && metadata['namespace'] !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
-  const [fault] = structureFaults(shapeOf(kind), { ...config, metadata })
+  // Before anything is merged: what merges takes for granted that lists are lists.
+  const typeFault = decodeFault(kind, { ...config, metadata })
+  const fault = typeFault ?? structureFaults(shapeOf(kind), { ...config, metadata }).next().value
   if (fault) throw untyped(kind, String(metadata['namespace'] ?? ''), name, fault)
   return { ...config, metadata } as unknown as Draft
+}
+
+function decodeFault(kind: Kind, config: Json): string | undefined {
+  try {
+    decode(kind.type, config)
+    return undefined
+  } catch (error) {
+    if (error instanceof DecodeError) return error.message
+    throw error
+  }
 }
 
 /** 500, as the real server, which takes the configuration for its own object here. */

@@ -85,7 +85,8 @@ function defaults(object: Draft): void {
 function generateSelector(object: Draft): void {
   const spec = object.spec ?? {}
   const metadata = ((spec['template'] as Json)['metadata'] ??= {}) as Json
-  const { name, uid } = object.metadata
+  // A job without a name is refused later, for that.
+  const { name = '', uid } = object.metadata
   metadata['labels'] = {
     'job-name': name,
     'batch.kubernetes.io/job-name': name,
@@ -106,7 +107,7 @@ function templateLabels(object: Draft): Record<string, string> | undefined {
 /** A generated selector is worth nothing when the template's own labels stand in its way (`validateGeneratedSelector`). */
 function validateCreate(object: Draft): FieldError[] {
   if (object.spec?.['manualSelector']) return []
-  const { name, uid } = object.metadata
+  const { name = '', uid } = object.metadata
   const labels = templateLabels(object) ?? {}
   const errors: FieldError[] = []
   const generated = {
