@@ -24,11 +24,15 @@ const MAY_IMPORT: Readonly<Record<Component, readonly Component[]>> = {
 /** Which file or folder knows a library, tests aside; a library that is not named here must be added with its place. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts': ['cli/'],
+  '@fastify/http-proxy': ['bench/'],
   '@kubernetes/client-node': ['kernel/kubernetes/credentials.ts', 'control-plane/api/'],
+  '@peculiar/asn1-ocsp': ['kernel/'],
+  '@peculiar/x509': ['kernel/'],
   '@prometheus-io/client': ['kernel/metrics.ts'],
   commander: ['cli/'],
   fastify: ['control-plane/', 'logger/'],
   'http-proxy': ['control-plane/api/', 'bench/'],
+  httpxy: ['bench/'],
   'kubernetes-types': [''],
   'lru-cache': ['router/tls/', 'control-plane/', 'builder/'],
   'node-forge': ['kernel/x509.ts'],
