@@ -17,6 +17,8 @@ export function routerConfig(env: Environment) {
     // How many processes serve. 1: the process that watches serves too, and one kill costs both.
     workers: parsed('ROUTER_WORKERS', 'auto', parseWorkers),
     accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),
+    // The file of access lines instead of standard output; opened anew on SIGUSR1, and when it was moved away.
+    accessLogFile: optional('ROUTER_ACCESS_LOG_FILE'),
     // Whose annotations, objects and certificates count where both families have some.
     family: oneOf('ROUTER_FAMILY', ['drycc', 'deis'], 'drycc'),
     // A folder of YAML files instead of a cluster.

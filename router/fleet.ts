@@ -19,6 +19,8 @@ export interface Fleet {
   apply(delta: TableDelta): void
   /** The numbers of each worker since it began. */
   stats(): Promise<readonly TrafficStats[]>
+  /** Opens the file of the access log anew in every worker. */
+  reopenLogs(): void
   drain(deadlineMs: number): Promise<void>
   stop(): Promise<void>
 }
@@ -60,6 +62,7 @@ async function startSingle({ whole, log, ...options }: FleetOptions): Promise<Fl
     restarts: 0,
     apply: delta => worker.apply(delta),
     stats: async () => [worker.stats()],
+    reopenLogs: () => void worker.reopenLog(),
     drain: deadlineMs => worker.drain(deadlineMs),
     stop: () => worker.stop(),
   }
@@ -137,6 +140,10 @@ class ProcessFleet implements Fleet {
     return answers.filter(stats => stats !== undefined)
   }
 
+  reopenLogs(): void {
+    for (const slot of this.#slots.values()) slot.send({ type: 'reopen' })
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#isStopping = true
     await Promise.all(
@@ -159,8 +166,9 @@ class ProcessFleet implements Fleet {
   #launch(index: number, backoff: Backoff): Promise<Ports> {
     const slot = new Slot(index, cluster.fork())
     this.#slots.set(index, slot)
-    const { tls, accessLog } = this.#options
-    slot.send({ type: 'start', index, options: { listen: this.#listen, tls, accessLog }, table: this.#options.whole() })
+    const { tls, accessLog, accessLogFile } = this.#options
+    const options = { listen: this.#listen, tls, accessLog, ...(accessLogFile && { accessLogFile }) }
+    slot.send({ type: 'start', index, options, table: this.#options.whole() })
     const beganAt = performance.now()
     void slot.exited.then(how => {
       this.#slots.delete(index)

@@ -7,6 +7,7 @@ export type ToWorker =
   | { readonly type: 'start'; readonly index: number; readonly options: WorkerOptions; readonly table: TableDelta }
   | { readonly type: 'table'; readonly delta: TableDelta }
   | { readonly type: 'stats' }
+  | { readonly type: 'reopen' }
   | { readonly type: 'drain'; readonly deadlineMs: number }
 
 /** The answers. `failed` is about the listeners, before the first `listening`; after `drained` the process ends. */

@@ -74,11 +74,15 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
       accessLog: config.accessLog,
+      ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
       whole: () => (builder.isBuilt ? builder.whole() : table),
     })
     stack.add('workers', started)
     fleet = started
+    const onReopen = () => started.reopenLogs()
+    process.on('SIGUSR1', onReopen)
+    stack.add('log rotation', { stop: () => void process.off('SIGUSR1', onReopen) })
     // What the cluster said while the workers came up; all of it where they began with the table of the last run.
     void read.then(() => {
       if (table === lastTable || builder.version !== table.version) started.apply(builder.whole())

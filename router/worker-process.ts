@@ -11,6 +11,8 @@ let worker: Worker | undefined
 
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
+// To the whole group, as some log rotations send it; Node would else start its inspector.
+process.on('SIGUSR1', () => void worker?.reopenLog())
 process.on('uncaughtException', error => {
   log.error('uncaught exception', { error })
   process.exit(70)
@@ -32,6 +34,8 @@ async function receive(message: ToWorker): Promise<void> {
       return answer({ type: 'applied', version: message.delta.version })
     case 'stats':
       return worker && answer({ type: 'stats', stats: worker.stats() })
+    case 'reopen':
+      return worker?.reopenLog()
     case 'drain':
       await worker?.drain(message.deadlineMs)
       answer({ type: 'drained' })

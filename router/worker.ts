@@ -21,6 +21,8 @@ export interface WorkerOptions {
   readonly listen: Listen
   readonly tls: TlsSecrets
   readonly accessLog: 'classic' | 'json' | 'off'
+  /** The file that access lines are appended to; absent: standard output. */
+  readonly accessLogFile?: string
 }
 
 /** The ports that were bound; `git` only where there is a builder. */
@@ -52,6 +54,7 @@ export class Worker {
       tls: this.#tls.options(() => this.#table),
       log,
       accessLog: options.accessLog,
+      ...(options.accessLogFile ? { accessLogTarget: { path: options.accessLogFile } } : {}),
       httpsPort: () => options.listen.publicHttpsPort || (this.#httpsPort ?? 443),
     })
   }
@@ -85,6 +88,11 @@ export class Worker {
 
   stats(): TrafficStats {
     return this.#server.stats()
+  }
+
+  /** Opens the file of the access log anew. */
+  reopenLog(): Promise<void> {
+    return this.#server.reopenLog()
   }
 
   /** Stops accepting and lets what runs finish, until the deadline. */

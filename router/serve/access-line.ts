@@ -19,38 +19,31 @@ export function accessLine(format: AccessLogFormat, exchange: Exchange): string 
 function classicLine(exchange: Exchange): string {
   const { head, origin } = exchange
   const now = performance.now()
-  const upstreamTime = exchange.upstreamAt === 0 ? '-' : seconds((exchange.upstreamAnsweredAt || now) - exchange.upstreamAt)
+  const upstreamTime = exchange.upstreamAt === 0 ? '-' : seconds(now - exchange.upstreamAt)
   return (
-    `[${isoTime()}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw)} - ${exchange.status}` +
+    `[${isoTime()}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw) || '-'} - ${exchange.status}` +
     ` - "${head.method} ${escaped(head.target)} HTTP/1.${head.minor}" - ${exchange.bytesSent}` +
     ` - "${escaped(headValue(head.raw, 'referer')) || '-'}" - "${escaped(headValue(head.raw, 'user-agent')) || '-'}"` +
     ` - "${head.host || '_'}" - ${exchange.endpoint?.key ?? '-'} - ${head.host || '-'} - ${upstreamTime} - ${seconds(now - exchange.startedAt)}`
   )
 }
 
-/** The same facts and more, by name. */
+/** The same facts and more, by name. Written by hand, which takes half the time of JSON.stringify() and its object. */
 function jsonLine(exchange: Exchange): string {
   const { head, origin } = exchange
-  return asLatin1(
-    JSON.stringify({
-      time: new Date().toISOString(),
-      app: exchange.route?.app,
-      client: origin.address,
-      scheme: origin.scheme,
-      method: head.method,
-      host: head.host,
-      target: head.target,
-      status: exchange.status,
-      code: exchange.code,
-      bytes: exchange.bytesSent,
-      referer: headValue(head.raw, 'referer') || undefined,
-      userAgent: headValue(head.raw, 'user-agent') || undefined,
-      endpoint: exchange.endpoint?.key,
-      attempts: exchange.attempts || undefined,
-      requestId: exchange.requestId || undefined,
-      upstreamSeconds: exchange.upstreamAnsweredAt === 0 ? undefined : Number(seconds(exchange.upstreamAnsweredAt - exchange.upstreamAt)),
-      seconds: Number(seconds(performance.now() - exchange.startedAt)),
-    }),
+  const now = performance.now()
+  const referer = headValue(head.raw, 'referer')
+  const userAgent = headValue(head.raw, 'user-agent')
+  return (
+    `{"time":"${isoTimeMs()}"${exchange.route === undefined ? '' : `,"app":${quoted(exchange.route.app)}`},"client":"${origin.address}"` +
+    `,"scheme":"${origin.scheme}","method":${quoted(head.method)},"host":${quoted(head.host)},"target":${quoted(head.target)}` +
+    `,"status":${exchange.status}${exchange.code === undefined ? '' : `,"code":"${exchange.code}"`},"bytes":${exchange.bytesSent}` +
+    `${referer === '' ? '' : `,"referer":${quoted(referer)}`}${userAgent === '' ? '' : `,"userAgent":${quoted(userAgent)}`}` +
+    `${exchange.endpoint === undefined ? '' : `,"endpoint":"${exchange.endpoint.key}","attempts":${exchange.attempts}`}` +
+    `${exchange.requestId === '' ? '' : `,"requestId":${quoted(exchange.requestId)}`}` +
+    `${exchange.traceId === '' ? '' : `,"traceId":"${exchange.traceId}"`}` +
+    `${exchange.upstreamAnsweredAt === 0 ? '' : `,"upstreamSeconds":${seconds(exchange.upstreamAnsweredAt - exchange.upstreamAt)}`}` +
+    `,"seconds":${seconds(now - exchange.startedAt)}}`
   )
 }
 
@@ -67,17 +60,22 @@ export interface Refusal {
 export function refusalLine(format: AccessLogFormat, refusal: Refusal): string {
   const { code, address, bytesSent } = refusal
   const { status } = ERRORS[code]
-  const line = refusal.text.slice(0, REFUSED_LINE_CHARS_MAX).trimStart().split('\r\n')[0] as string
+  const line = firstLine(refusal)
   if (format === 'json')
     return asLatin1(JSON.stringify({ time: new Date().toISOString(), client: address, line, status, code, bytes: bytesSent }))
   return `[${isoTime()}] - - - ${address} - - - ${status} - "${escaped(line) || '-'}" - ${bytesSent} - "-" - "-" - "_" - - - - - - - 0.000`
+}
+
+/** What stands where a request's first line would. */
+export function firstLine({ text }: Refusal): string {
+  return text.slice(0, REFUSED_LINE_CHARS_MAX).trimStart().split('\r\n')[0] as string
 }
 
 let timeAt = 0
 let timeText = ''
 
 /** As nginx writes `$time_iso8601`, made once a second. */
-function isoTime(): string {
+export function isoTime(): string {
   const now = Math.floor(Date.now() / 1000)
   if (now !== timeAt) {
     timeAt = now
@@ -86,29 +84,41 @@ function isoTime(): string {
   return timeText
 }
 
+function isoTimeMs(): string {
+  const ms = Date.now() % 1000
+  return `${isoTime().slice(0, 19)}.${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
+}
+
 /** Milliseconds as seconds with three digits; most exchanges take under a second, so toFixed() is spared. */
-function seconds(ms: number): string {
+export function seconds(ms: number): string {
   const whole = Math.round(ms)
   return whole < 1000 ? `0.${whole < 10 ? '00' : whole < 100 ? '0' : ''}${whole}` : (ms / 1000).toFixed(3)
 }
 
-/** The name in a Basic authorization, as nginx's `$remote_user`; never the password. */
-function user(head: string): string {
+/** The name in a Basic authorization, as nginx's `$remote_user`; never the password. Its blanks are escaped, as nothing quotes it. */
+export function user(head: string): string {
   const authorization = headValue(head, 'authorization')
-  if (authorization === '' || !/^basic /i.test(authorization)) return '-'
+  if (authorization === '' || !/^basic /i.test(authorization)) return ''
   const name = Buffer.from(authorization.slice(6), 'base64').toString('latin1').split(':')[0] as string
-  return name === '' ? '-' : escaped(name)
+  return escaped(name).replaceAll(' ', '\\x20')
 }
 
 const ODD = /["\\\x00-\x1f\x7f-\xff]| - /
 
 /** nginx's escaping, and the hyphen of the separator as well. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   if (!ODD.test(text)) return text
   return text
     .replace(/["\\\x00-\x1f\x7f-\xff]/g, char => `\\x${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
     .replaceAll(' - ', ' \\x2D ')
     .replaceAll(' - ', ' \\x2D ')
+}
+
+const PLAIN = /^[\x20!#-[\]-~]*$/
+
+/** A JSON string, in UTF-8 bytes as latin1; a peer's bytes count as latin1, since nothing says that they are anything else. */
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : asLatin1(JSON.stringify(text).replaceAll('\x7f', '\\u007f'))
 }
 
 function asLatin1(text: string): string {

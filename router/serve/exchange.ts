@@ -76,6 +76,10 @@ export class Exchange {
   status = 0
   code: ErrorCode | undefined
   requestId = ''
+  /** The trace that this exchange is part of, 32 hexadecimal digits; '' while nobody asked. */
+  traceId = ''
+  /** Bytes of the answer's head, interim answers included; 0 before. */
+  headBytes = 0
   /** When the request was given to an endpoint, and when its head had come; 0 before. */
   upstreamAt = 0
   upstreamAnsweredAt = 0
@@ -92,5 +96,10 @@ export class Exchange {
 
   get bytesSent(): number {
     return this.downstream.bytesSent - this.#bytesBefore
+  }
+
+  /** Of the answer's body with its framing, as nginx counts it. */
+  get bodyBytesSent(): number {
+    return this.bytesSent - this.headBytes
   }
 }

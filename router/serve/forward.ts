@@ -181,6 +181,7 @@ export class Forward implements RequestSink, UpstreamListener {
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = head.status
     exchange.downstream.respond(head.status, head.reason, head.fields + answerLines(exchange), head.length, head.statedLength)
+    exchange.headBytes = exchange.bytesSent
   }
 
   upgraded(head: ResponseHead): boolean {

@@ -9,6 +9,7 @@ export function reply(exchange: Exchange, answer: Reply, phases: Phases): void {
   exchange.status = answer.status
   exchange.code = answer.code
   downstream.respond(answer.status, reasonOf(answer.status), answer.fields + answerLines(exchange), answer.body.length, answer.body.length)
+  exchange.headBytes = exchange.bytesSent
   downstream.text(answer.body)
   downstream.finish()
   phases.record(exchange)

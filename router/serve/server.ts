@@ -8,8 +8,9 @@ import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
 import { Relay } from '../stream/relay.ts'
 import type { RouteTable } from '../table/route.ts'
-import { type AccessLogFormat, accessLine, refusalLine } from './access-line.ts'
-import { AccessLog } from './access-log.ts'
+import { AccessLines } from './access-format.ts'
+import type { AccessLogFormat } from './access-line.ts'
+import { AccessLog, type AccessLogTarget } from './access-log.ts'
 import { choose } from './balance.ts'
 import { Client } from './client.ts'
 import type { ErrorCode } from './errors.ts'
@@ -29,7 +30,7 @@ export interface ServerOptions {
   readonly tls?: TlsOptions
   readonly accessLog?: AccessLogFormat | 'off'
   /** Where access lines go; standard output by default. */
-  readonly accessLogFd?: number
+  readonly accessLogTarget?: AccessLogTarget
   readonly limits?: Partial<Limits>
   /** Where clients reach https, for redirects; 443 by default. */
   readonly httpsPort?: () => number
@@ -49,6 +50,8 @@ export interface Server {
   /** Cuts everything now. */
   stop(): Promise<void>
   stats(): TrafficStats
+  /** Opens the file of the access log anew. */
+  reopenLog(): Promise<void>
 }
 
 /** Builds the data plane of one worker. It opens no port by itself; `stop` must be called once. */
@@ -68,7 +71,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #log: Log
   readonly #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
-  readonly #format: AccessLogFormat
+  readonly #lines: AccessLines
   readonly #tally = new Tally()
   readonly #connections = new Set<Connection>()
   readonly #relays = new Set<Relay>()
@@ -86,8 +89,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#log = options.log
     this.#tlsOptions = options.tls ?? {}
     const format = options.accessLog ?? 'off'
-    this.#format = format === 'json' ? 'json' : 'classic'
-    this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogFd ?? 1)
+    this.#lines = new AccessLines(format === 'json' ? 'json' : 'classic')
+    this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogTarget ?? { fd: 1 }, options.log)
   }
 
   async listenHttp(port: number, host: string, options: ListenOptions = {}): Promise<number> {
@@ -142,6 +145,10 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     return stats
   }
 
+  async reopenLog(): Promise<void> {
+    await this.#accessLog?.reopen()
+  }
+
   // For connections and exchanges
 
   settings(): ReturnType<ListenerHost['settings']> {
@@ -156,12 +163,12 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     if (exchange.recorded) return
     exchange.recorded = true
     this.#tally.count(exchange)
-    this.#accessLog?.add(accessLine(this.#format, exchange))
+    this.#accessLog?.add(this.#lines.line(exchange))
   }
 
   refused(code: ErrorCode, text: string, client: Client, bytesSent: number): void {
     this.#tally.refused(code)
-    this.#accessLog?.add(refusalLine(this.#format, { code, text, address: client.address, bytesSent }))
+    this.#accessLog?.add(this.#lines.refusal({ code, text, address: client.address, bytesSent }, this.table().settings.logFormat))
   }
 
   turnedAway(): void {

@@ -110,7 +110,7 @@ export interface BedOptions {
   readonly httpsPort?: number
   /** Hears what the server logs as its own fault. */
   readonly onError?: (message: string, fields?: LogFields) => void
-  readonly accessLogFd?: number
+  readonly accessLogTarget?: ServerOptions['accessLogTarget']
   readonly accessLog?: ServerOptions['accessLog']
 }
 
@@ -139,7 +139,7 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
     ...(options.tls ? { tls: options.tls } : {}),
     ...(options.httpsPort === undefined ? {} : { httpsPort: () => options.httpsPort as number }),
     ...(options.accessLog ? { accessLog: options.accessLog } : {}),
-    ...(options.accessLogFd === undefined ? {} : { accessLogFd: options.accessLogFd }),
+    ...(options.accessLogTarget ? { accessLogTarget: options.accessLogTarget } : {}),
   })
   const bed = {
     server,

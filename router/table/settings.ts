@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, getCiphers } from 'node:tls'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { parseTimeout, REFERRER_POLICIES } from './app.ts'
+import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
 import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
 import { parseBoolean, parseCidr, parseDomain, parseInteger, parseSize, parseWord } from './values.ts'
@@ -53,7 +54,7 @@ export function readSettings(
   const referrerPolicy = annotations.one('nginx.referrerPolicy', undefined, parseReferrerPolicy, was?.referrerPolicy ?? 'none')
   const defaultTimeoutMs = annotations.one('nginx.defaultTimeout', 1_300_000, parseTimeout, was?.defaultTimeoutMs)
   const connectionsMax = annotations.one('nginx.maxWorkerConnections', undefined, parseConnectionsMax, was?.workerConnectionsMax)
-  const logFormat = annotations.text('nginx.logFormat')
+  const logFormat = annotations.one('nginx.logFormat', undefined, checkLogFormat, was?.logFormat)
   const hsts = readHsts(annotations, wasPolicy?.hsts)
   const { route, key } = readDefaultService(annotations)
   const settings: SettingsSpec = {
