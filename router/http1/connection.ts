@@ -146,6 +146,11 @@ export class Connection implements Receiver, Downstream, Timed {
     if (this.#request?.minor !== 1 || this.#answerBegun) return
     this.#writer.text(`HTTP/1.1 ${status} ${reason}\r\n${fields}\r\n`)
     this.flush()
+    // The body was waiting for this: the time in which it must come begins now.
+    if (status === 100 && this.#state === BODY) {
+      this.#bodyBytesAtWindow = this.#body.bytesRead
+      this.#host.wheel.arm(this, this.#host.limits.bodyWindowMs)
+    }
   }
 
   respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number): void {

@@ -45,6 +45,8 @@ suite('HeadBuffer.take()', () => {
     assert.equal(new HeadBuffer().take(whole, 0, whole.length, 100), HEAD_TOO_LARGE)
     for (const [text, firstLineEnded] of [
       [`GET / HTTP/1.1\r\nA: ${'b'.repeat(200)}`, true],
+      [`GET / HTTP/1.1\r\nA: ${'b'.repeat(200)}\r\n\r\n`, true],
+      [`GET / HTTP/1.1\r\nA: ${'b'.repeat(8000)}\r\n\r\n`, true],
       [`GET /${'a'.repeat(200)}`, false],
       [`\r\nGET /${'a'.repeat(200)}`, false],
     ] as const) {

@@ -34,12 +34,12 @@ export class HeadBuffer {
       const text = bytes.toString('latin1', at, end)
       const index = text.indexOf('\r\n\r\n')
       if (index < 0) return this.#append(bytes, at, end, bytesMax)
+      if (index + 4 > bytesMax) return this.#append(bytes, at, end, bytesMax)
       this.#text = at + index + 4 === end ? text : text.slice(0, index + 4)
-      return index + 4 > bytesMax ? HEAD_TOO_LARGE : at + index + 4
+      return at + index + 4
     }
     const index = bytes.subarray(at, end).indexOf(HEAD_END)
-    if (index < 0) return this.#append(bytes, at, end, bytesMax)
-    if (index + 4 > bytesMax) return HEAD_TOO_LARGE
+    if (index < 0 || index + 4 > bytesMax) return this.#append(bytes, at, end, bytesMax)
     this.#text = bytes.toString('latin1', at, at + index + 4)
     return at + index + 4
   }

@@ -53,7 +53,7 @@ suite('parseRequestHead() reads', () => {
     assert.equal(accepted('GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nUpgrade: websocket\r\n\r\n').upgrade, '')
     assert.equal(accepted('GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n').upgrade, '')
   })
-  for (const protocol of ['h2c', 'H2C', 'h2', 'HTTP/2.0', 'TLS/1.2', 'h2c , tls']) {
+  for (const protocol of ['h2c', 'H2C', 'h2', 'h2c/1', 'h2c-14', 'HTTP/2.0', 'TLS/1.2', 'h2c , tls', 'h2c;q=1', '"h2c"', 'web socket']) {
     test(`no upgrade to ${protocol}, which would hide requests`, () => {
       const head = accepted(
         `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: x\r\n\r\n`,
@@ -113,6 +113,16 @@ suite('parseRequestHead() drops', () => {
     assert.equal(accepted(`GET / HTTP/1.1\r\nHost: a\r\nConnection: ${names}\r\nn777: x\r\nB: c\r\n\r\n`).fields, 'B: c\r\n')
     assert.ok(performance.now() - before < 500)
   })
+  // One such head once held a worker for half a minute.
+  for (const field of ['Connection: close', 'Connection: upgrade\r\nUpgrade: websocket']) {
+    test(`a field of 120 kB of blanks in time: ${field}`, () => {
+      const blanks = ' '.repeat(120_000)
+      const before = performance.now()
+      accepted(`GET / HTTP/1.1\r\nHost: a\r\n${field}${blanks}x\r\n\r\n`)
+      parseResponseHead(`HTTP/1.1 200 OK\r\n${field}${blanks}x\r\n\r\n`, 'GET')
+      assert.ok(performance.now() - before < 500)
+    })
+  }
   test('but keeps what only a trusted peer may say, and ids, apart', () => {
     const head = accepted(
       'GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=b\r\nX-Request-Id: c\r\nX-Correlation-Id: d\r\nX-Forwarded-For: e\r\nX-Forwarded-For: f\r\n\r\n',
@@ -260,6 +270,15 @@ suite('parseRequestHead() refuses', () => {
     'a\\b',
     'a:b',
     'a:123456',
+    'a:65536',
+    'a:80:80',
+    '[.]',
+    '[:::1]',
+    '[::1].',
+    '[::1]a',
+    '[fe80::1%25eth0]',
+    '[v1.x]',
+    '[127.0.0.1]',
     '',
     'a\0b',
     '\xe9.test',
@@ -271,6 +290,7 @@ suite('parseRequestHead() refuses', () => {
     'a#b',
     '*',
     `${'a'.repeat(300)}`,
+    `${'a.'.repeat(126)}aa`,
   ]) {
     test(`Host: ${JSON.stringify(host.slice(0, 20))}`, () =>
       assert.equal(parseRequestHead(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, LIMITS), 'R40'))

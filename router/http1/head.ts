@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import type { ErrorCode } from '../serve/errors.ts'
 import { type BodyLength, CHUNKED, UNTIL_CLOSE } from './body.ts'
 
@@ -70,9 +71,15 @@ const REQUEST_MEANING =
 const RESPONSE_MEANING =
   /\r\n(connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|proxy-connection|http2-settings):[\t ]*([^\r]*)/gi
 
-const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?::[0-9]{0,5})?$/i
+// A name with or without its trailing dot, or an IPv6 literal; then a port, which may be empty (RFC 3986 §3.2.3).
+const HOST = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]{2,45}\]))(?::([0-9]{0,5}))?$/i
+// RFC 1035 §2.3.4, as text.
+const NAME_CHARS_MAX = 253
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?@\\]+)(?=[/?]|$)/i
 const LENGTH = /^[0-9]{1,16}$/
+// RFC 9110 §7.8. Names that were drafts of HTTP/2 (h2c-14) and versions (h2c/1) are as good as the name itself to somebody.
+const PROTOCOL = new RegExp(`^${TOKEN}+(?:/${TOKEN}+)?$`)
+const HIDES_REQUESTS = /^(?:h[23]|http|spdy|ssl|tls)/i
 // Never removed because Connection names them: framing and Host belong to the message (RFC 9110 §7.6.1, CVE-2022-31813).
 const END_TO_END = new Set([
   'host',
@@ -338,7 +345,11 @@ function requestFault(head: string): ErrorCode {
 
 function readHost(value: string): string | undefined {
   const match = HOST.exec(value)
-  return match === null || value.length > 262 ? undefined : (match[1] as string).toLowerCase()
+  if (match === null || (match[3] !== undefined && match[3].length === 5 && match[3] > '65535')) return undefined
+  const name = match[1]
+  if (name !== undefined) return name.length > NAME_CHARS_MAX ? undefined : name.toLowerCase()
+  const literal = match[2] as string
+  return isIPv6(literal.slice(1, -1)) ? literal.toLowerCase() : undefined
 }
 
 function lineCount(head: string): number {
@@ -347,22 +358,31 @@ function lineCount(head: string): number {
   return count
 }
 
-/** Not String.trim(): that also takes 0xa0, which is no blank in HTTP, and would make two names of one. */
+/**
+ * Not String.trim(): that also takes 0xa0, which is no blank in HTTP, and would make two names of one. And no regular expression: one
+ * that looks for blanks at the end begins anew at each blank before it, and 128 KB of them take half a minute.
+ */
 function withoutTrailingBlanks(value: string): string {
   let end = value.length
   while (end > 0 && (value.charCodeAt(end - 1) === 32 || value.charCodeAt(end - 1) === 9)) end--
   return end === value.length ? value : value.slice(0, end)
 }
 
+function withoutBlanks(value: string): string {
+  let start = 0
+  while (start < value.length && (value.charCodeAt(start) === 32 || value.charCodeAt(start) === 9)) start++
+  return withoutTrailingBlanks(start === 0 ? value : value.slice(start))
+}
+
 function hasOption(options: readonly string[], wanted: string): boolean {
-  return options.some(option => option === wanted || option.replace(/^[\t ]+|[\t ]+$/g, '') === wanted)
+  return options.some(option => option === wanted || withoutBlanks(option) === wanted)
 }
 
 /** Lines without those that Connection names, in one pass: a client may name thousands. */
 function withoutNamed(fields: string, options: readonly string[]): string {
   const named = new Set<string>()
   for (const option of options) {
-    const name = option.replace(/^[\t ]+|[\t ]+$/g, '')
+    const name = withoutBlanks(option)
     if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && !END_TO_END.has(name)) named.add(name)
   }
   if (named.size === 0) return fields
@@ -374,7 +394,7 @@ function withoutNamed(fields: string, options: readonly string[]): string {
 function harmlessProtocols(value: string): string {
   return value
     .split(',')
-    .map(protocol => protocol.replace(/^[\t ]+|[\t ]+$/g, ''))
-    .filter(protocol => protocol !== '' && !/^(?:h2c?|h3|http(?:\/.*)?|tls(?:\/.*)?)$/i.test(protocol))
+    .map(withoutBlanks)
+    .filter(protocol => PROTOCOL.test(protocol) && !HIDES_REQUESTS.test(protocol))
     .join(', ')
 }
