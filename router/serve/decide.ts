@@ -1,3 +1,6 @@
+import { preflightReply } from '../edge/cors.ts'
+import { canonicalReply, movedReply } from '../edge/redirects.ts'
+import type { Edge } from '../table/edge.ts'
 import type { Route } from '../table/route.ts'
 import { errorReply, type Reply, redirectReply } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -12,8 +15,14 @@ import { goesInCircle } from './headers.ts'
 export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply | undefined {
   const { head, origin } = exchange
   const { policy } = route
+  const { edge } = policy
+  if (edge?.deny?.check(origin.address)) return errorReply('R12', head)
   if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12', head)
   if (goesInCircle(head.loop)) return errorReply('R13', head)
+  if (edge?.cors !== undefined) {
+    const answer = preflightReply(exchange, edge.cors)
+    if (answer !== undefined) return answer
+  }
   if (policy.maintenance) return errorReply('R21', head)
   if (route.endpoints.length === 0) return errorReply('R20', head)
   if (policy.sslEnforce && !origin.secure) {
@@ -21,8 +30,17 @@ export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply
     const port = httpsPort === 443 ? '' : `:${httpsPort}`
     return redirectReply(`${scheme}://${head.host}${port}${head.target === '*' ? '/' : head.target}`)
   }
+  if (edge !== undefined) {
+    const moved = redirect(exchange, edge)
+    if (moved !== undefined) return moved
+  }
   if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43', head)
   return undefined
+}
+
+function redirect(exchange: Exchange, { canonicalHost, redirects }: Edge): Reply | undefined {
+  const answer = canonicalHost === undefined ? undefined : canonicalReply(exchange, canonicalHost)
+  return answer ?? (redirects === undefined ? undefined : movedReply(exchange, redirects))
 }
 
 /** The default vhost: what a host gets that no app claims. */

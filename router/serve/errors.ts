@@ -45,7 +45,12 @@ export type ErrorCode = keyof typeof ERRORS
 
 const STATUS_TEXTS: Record<number, string> = {
   200: 'OK',
+  204: 'No Content',
   301: 'Moved Permanently',
+  302: 'Found',
+  303: 'See Other',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
@@ -97,9 +102,9 @@ export function errorReply(code: ErrorCode, head: RequestHead | undefined): Repl
   return { status, code, fields: `Content-Type: text/plain; charset=utf-8\r\n${common}`, body: asLatin1(`${title}\n${text} (${code})\n`) }
 }
 
-/** An empty 301 to an absolute address. */
-export function redirectReply(location: string): Reply {
-  return { status: 301, fields: `Location: ${location}\r\nContent-Type: text/plain\r\n`, body: '' }
+/** An empty redirect. */
+export function redirectReply(location: string, status = 301): Reply {
+  return { status, fields: `Location: ${location}\r\nContent-Type: text/plain\r\n`, body: '' }
 }
 
 const PAGES = new Map<string, string>()

@@ -1,3 +1,4 @@
+import { withoutCors } from '../edge/cors.ts'
 import { UNTIL_CLOSE } from '../http1/body.ts'
 import type { ResponseHead } from '../http1/head.ts'
 import type { EndpointState } from '../http1/pool.ts'
@@ -180,7 +181,8 @@ export class Forward implements RequestSink, UpstreamListener {
     this.#answered = true
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = head.status
-    exchange.downstream.respond(head.status, head.reason, head.fields + answerLines(exchange), head.length, head.statedLength)
+    const fields = this.#route.policy.edge?.cors === undefined ? head.fields : withoutCors(head.fields)
+    exchange.downstream.respond(head.status, head.reason, fields + answerLines(exchange), head.length, head.statedLength)
     exchange.headBytes = exchange.bytesSent
   }
 

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { corsLines } from '../edge/cors.ts'
 import { CHUNKED } from '../http1/body.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -47,6 +48,7 @@ export function answerLines(exchange: Exchange): string {
   }
   if (policy.hsts !== undefined && exchange.origin.secure) lines += `Strict-Transport-Security: ${policy.hsts}\r\n`
   if (policy.referrerPolicy !== undefined) lines += `Referrer-Policy: ${policy.referrerPolicy}\r\n`
+  if (policy.edge?.cors !== undefined) lines += corsLines(exchange, policy.edge.cors)
   return lines
 }
 

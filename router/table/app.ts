@@ -2,7 +2,9 @@ import type { Service } from 'kubernetes-types/core/v1'
 import { RE2JS } from 're2js'
 import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { Annotations, type Family, type Fault } from './annotations.ts'
+import { type EdgeSpec, readEdge } from './edge.ts'
 import { findPort } from './endpoints.ts'
+import { parseHsts } from './extensions/hsts.ts'
 import {
   parseBoolean,
   parseCidr,
@@ -39,6 +41,9 @@ export interface App {
   readonly disableRequestStart: boolean
   readonly referrerPolicy?: ReferrerPolicy | 'none'
   readonly sslEnforce: boolean
+  /** Value of Strict-Transport-Security, or `off`; absent: the router's. */
+  readonly hsts?: string
+  readonly edge?: EdgeSpec
   readonly proxyDomain?: string
   readonly proxyLocations: readonly string[]
   readonly faults: readonly Fault[]
@@ -86,6 +91,8 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
   const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
+  const hsts = annotations.one('x-hsts', undefined, parseHsts, lastGood?.hsts)
+  const edge = readEdge(annotations, domains, lastGood?.edge)
   const referrerPolicy = annotations.one('referrerPolicy', undefined, parseReferrerPolicy, lastGood?.referrerPolicy)
   const proxyDomain = annotations.one('proxyDomain', undefined, parseDomain, lastGood?.proxyDomain)
   const proxyLocations = [...new Set(annotations.items('proxyLocations', parsePathPrefix))]
@@ -109,6 +116,8 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     disableRequestStart: annotations.one('disableRequestStartHeader', false, parseBoolean, lastGood?.disableRequestStart),
     ...(referrerPolicy && { referrerPolicy }),
     sslEnforce: annotations.one('ssl.enforce', false, parseBoolean, lastGood?.sslEnforce),
+    ...(hsts !== undefined && { hsts }),
+    ...(edge && { edge }),
     ...(proxyDomain !== undefined && { proxyDomain }),
     proxyLocations,
   }
@@ -153,11 +162,14 @@ function readRegexDomain(annotations: Annotations, domains: readonly string[]): 
   })
 }
 
-/** A list of which nothing can be read lets nobody in: to let everybody in would be the worse mistake. */
+/**
+ * The contract's list and ours are one. Of which nothing can be read, nobody is let in: to let everybody in would be the worse mistake.
+ */
 function readWhitelist(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] | undefined {
-  const whitelist = annotations.items('whitelist', parseCidr)
-  if (whitelist === undefined || whitelist.length > 0) return whitelist
-  return annotations.faults.some(fault => fault.key === 'whitelist') ? lastGood : undefined
+  const lists = [annotations.items('whitelist', parseCidr), annotations.items('x-allow', parseCidr)]
+  const whitelist = [...new Set(lists.flatMap(list => list ?? []))]
+  if (whitelist.length > 0) return whitelist
+  return annotations.faults.some(({ key }) => key === 'whitelist' || key === 'x-allow') ? lastGood : undefined
 }
 
 function readCertificates(annotations: Annotations, namespace: string): Record<string, string> {

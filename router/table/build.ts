@@ -6,6 +6,7 @@ import type { Fault } from './annotations.ts'
 import { type App, readApp } from './app.ts'
 import { CertificateStore, type CertificateStoreOptions } from './certificate-store.ts'
 import { type Claim, Claims } from './claims.ts'
+import { delegateEdge } from './edge.ts'
 import { readEndpoints } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
 import { buildRoute, delegatePaths } from './policy.ts'
@@ -344,8 +345,9 @@ export class TableBuilder {
   #defaultRoute(key: string): RouteSpec | undefined {
     const base = this.#bases.get(key)
     if (!base) return undefined
-    const { allow: _allow, hsts: _hsts, ...policy } = base.policy
-    return { ...base, policy: { ...policy, sslEnforce: false } }
+    const { allow: _allow, hsts: _hsts, edge: own, ...policy } = base.policy
+    const edge = delegateEdge({}, own)
+    return { ...base, policy: { ...policy, sslEnforce: false, ...(edge && { edge }) } }
   }
 
   #chooseDefaultCertificate(): string | null | undefined {

@@ -1,3 +1,4 @@
+import { findRedirect } from './extensions/redirects.ts'
 import { normalHost } from './host.ts'
 import { locate, plainAddress, type Route } from './route.ts'
 import type { Table } from './table.ts'
@@ -36,7 +37,7 @@ export function explain(table: Table, question: Question): Explanation {
     return { ...base, outcome: '404', reason: host ? 'No app claims this host' : `Cannot read host "${question.host}"` }
   }
   const route = locate(match.route, question.path)
-  const { outcome, reason } = decide(route, question)
+  const { outcome, reason } = decide(route, { ...question, host })
   const usable = route.endpoints.filter(endpoint => endpoint.serving)
   return {
     ...base,
@@ -49,12 +50,19 @@ export function explain(table: Table, question: Question): Explanation {
   }
 }
 
-function decide({ policy, endpoints }: Route, { from, isSecure }: Question): { outcome: string; reason: string } {
+function decide({ policy, endpoints }: Route, { host, path, from, isSecure }: Question): { outcome: string; reason: string } {
+  const { edge } = policy
+  if (edge?.deny && from === undefined) return { outcome: 'unknown', reason: 'The app denies some networks: say from= which address' }
+  if (from !== undefined && edge?.deny?.check(plainAddress(from))) return { outcome: '403', reason: `The app denies ${from}` }
   if (policy.allow && from === undefined) return { outcome: 'unknown', reason: 'The app has a whitelist: say from= which address' }
   if (policy.allow && from !== undefined && !policy.allow.check(plainAddress(from)))
     return { outcome: '403', reason: `The whitelist does not hold ${from}` }
   if (policy.maintenance) return { outcome: '503', reason: 'The app is in maintenance' }
   if (!endpoints.some(endpoint => endpoint.serving)) return { outcome: '503', reason: 'The app has no endpoint that serves' }
   if (policy.sslEnforce && !isSecure) return { outcome: '301', reason: 'The app wants https' }
+  if (edge?.canonicalHost !== undefined && edge.canonicalHost !== host)
+    return { outcome: '301', reason: `The app wants to be called ${edge.canonicalHost}` }
+  const redirect = edge?.redirects && findRedirect(edge.redirects, path.replace(/\?.*$/s, ''))
+  if (redirect) return { outcome: String(redirect.status), reason: `The app has moved ${redirect.from || '/'} to ${redirect.to}` }
   return { outcome: 'forward', reason: 'Goes to one of the endpoints' }
 }

@@ -1,4 +1,6 @@
 import type { App } from './app.ts'
+import { delegateEdge } from './edge.ts'
+import { wantsHttps } from './extensions/hsts.ts'
 import type { Endpoint } from './route.ts'
 import type { RouterPolicy } from './settings.ts'
 import type { PolicySpec, RouteSpec } from './spec.ts'
@@ -7,16 +9,18 @@ import type { PolicySpec, RouteSpec } from './spec.ts'
 export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
   const referrerPolicy = app.referrerPolicy ?? router.referrerPolicy
   const allow = mergeWhitelist(app.whitelist, router)
+  const hsts = app.hsts ?? router.hsts
   return {
     connectTimeoutMs: app.connectTimeoutMs,
     idleTimeoutMs: app.tcpTimeoutMs ?? router.defaultTimeoutMs,
     maintenance: app.maintenance,
-    sslEnforce: app.sslEnforce || router.sslEnforce,
+    sslEnforce: app.sslEnforce || router.sslEnforce || wantsHttps(app.hsts),
     requestStart: router.requestStart && !app.disableRequestStart,
     bodyBytesMax: app.bodyBytesMax ?? router.bodyBytesMax,
     ...(allow && { allow }),
-    ...(router.hsts && { hsts: router.hsts }),
+    ...(hsts && hsts !== 'off' && { hsts }),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
+    ...(app.edge && { edge: app.edge }),
   }
 }
 
@@ -27,14 +31,16 @@ export function buildRoute(app: App, endpoints: readonly Endpoint[], router: Rou
 }
 
 /**
- * A host's route with the paths that others serve on it: who may come in, Referrer-Policy and X-Request-Start are the host's, all else is
- * the delegate's (contract 5.2). The longest prefix stands first.
+ * A host's route with the paths that others serve on it: who may come in, HSTS, Referrer-Policy and X-Request-Start are the host's, all else
+ * is the delegate's (contract 5.2). The longest prefix stands first.
  */
 export function delegatePaths(host: RouteSpec, delegates: readonly { readonly prefix: string; readonly route: RouteSpec }[]): RouteSpec {
-  const { allow, referrerPolicy, requestStart } = host.policy
+  const { allow, referrerPolicy, requestStart, hsts } = host.policy
   const locations = delegates.map(({ prefix, route }) => {
-    const { allow: _allow, referrerPolicy: _referrerPolicy, ...own } = route.policy
-    const policy = { ...own, requestStart, ...(allow && { allow }), ...(referrerPolicy && { referrerPolicy }) }
+    const { allow: _allow, referrerPolicy: _referrerPolicy, hsts: _hsts, edge: ownEdge, ...own } = route.policy
+    const edge = delegateEdge(host.policy.edge, ownEdge)
+    const shared = { requestStart, ...(allow && { allow }), ...(referrerPolicy && { referrerPolicy }), ...(hsts && { hsts }) }
+    const policy = { ...own, ...shared, ...(edge && { edge }) }
     return { prefix, route: { ...route, policy, locations: [] } }
   })
   return { ...host, locations: locations.sort((a, b) => b.prefix.length - a.prefix.length) }

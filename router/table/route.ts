@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import type { Edge } from './edge.ts'
 
 /** One address of an app, as its EndpointSlice gives it. Counters and pools live beside the table, keyed by `key`. */
 export interface Endpoint {
@@ -34,6 +35,8 @@ export interface Policy {
   readonly referrerPolicy?: string
   /** Largest request body; 0: no limit. */
   readonly bodyBytesMax: number
+  /** What the app's extensions ask for; absent: nothing. */
+  readonly edge?: Edge
 }
 
 /**

@@ -1,13 +1,15 @@
 import type { Certificate } from '../tls/certificates.ts'
+import type { EdgeSpec } from './edge.ts'
 import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
 
 /**
  * The table in plain values, as it travels from the process that watches to those that serve, and to the disk: networks are text here,
  * a worker compiles them.
  */
-export interface PolicySpec extends Omit<Policy, 'allow'> {
+export interface PolicySpec extends Omit<Policy, 'allow' | 'edge'> {
   /** Networks with their prefix length. Empty: nobody; absent: everybody. */
   readonly allow?: readonly string[]
+  readonly edge?: EdgeSpec
 }
 
 /** {@link Route} in plain values. */

@@ -6,7 +6,7 @@ import { DEFAULT_POLICY, type Policy } from './route.ts'
 import type { HostSpec, RouteSpec, TableDelta } from './spec.ts'
 import { Table } from './table.ts'
 
-const { allow: _allow, ...POLICY }: Policy = DEFAULT_POLICY
+const { allow: _allow, edge: _edge, ...POLICY }: Policy = DEFAULT_POLICY
 
 suite('Table.match()', () => {
   const table = tableOf({

@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
+import { reviveEdge } from './edge.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
@@ -159,8 +160,8 @@ function reviveRoute(spec: RouteSpec): Route {
   return { ...spec, policy: revivePolicy(spec.policy), locations }
 }
 
-function revivePolicy({ allow, ...policy }: PolicySpec): Policy {
-  return allow ? { ...policy, allow: addressMatcher(allow) } : policy
+function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {
+  return { ...policy, ...(allow && { allow: addressMatcher(allow) }), ...(edge && { edge: reviveEdge(edge) }) }
 }
 
 function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings }: SettingsSpec): RouterSettings {

@@ -46,7 +46,8 @@ const VALUES = [
 ]
 const APP_KEYS = (
   'domains regexDomain certificates whitelist connectTimeout tcpTimeout maintenance disableRequestStartHeader referrerPolicy ssl.enforce ' +
-  'proxyDomain proxyLocations nginx.proxyBuffers.size ssl.protocols ssl.hsts.maxAge no.such.key __proto__'
+  'proxyDomain proxyLocations nginx.proxyBuffers.size ssl.protocols ssl.hsts.maxAge x-allow x-deny x-canonical-host x-redirects x-hsts x-cors-origins x-cors-methods ' +
+  'x-cors-max-age no.such.key __proto__'
 ).split(' ')
 const ROUTER_KEYS = (
   'platformDomain defaultTimeout requestIDs gzip.enabled gzip.compLevel gzip.types gzip.proxied bodySize largeHeaderBuffersCount ' +
