@@ -27,6 +27,8 @@ export interface RequestHead {
   readonly forwardedProto: string
   readonly forwardedPort: string
   readonly correlationId: string
+  /** Which content codings the client takes; '' when it does not say. The line passes on as well. */
+  readonly acceptEncoding: string
   /** `CDN-Loop` (RFC 8586): which proxies this request has passed. */
   readonly loop: string
 }
@@ -67,7 +69,7 @@ const RESPONSE = new RegExp(`^HTTP/1\\.([01]) ([1-5][0-9]{2})(?: (${VALUE}))?\\r
 
 // A second expression finds the few lines that mean something to us; all between them passes on as slices of the same string.
 const REQUEST_MEANING =
-  /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|cdn-loop|x-request-start|x-real-ip|x-scheme|x-url-scheme|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
+  /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|cdn-loop|x-request-start|x-real-ip|x-scheme|x-url-scheme|accept-encoding|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
 const RESPONSE_MEANING =
   /\r\n(connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|proxy-connection|http2-settings):[\t ]*([^\r]*)/gi
 
@@ -129,6 +131,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
   let forwardedProto = ''
   let forwardedPort = ''
   let correlationId = ''
+  let acceptEncoding = ''
   let loop = ''
 
   let from = linesAt
@@ -168,6 +171,10 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
       case 'proxy-connection':
       case 'http2-settings':
       case 'early-data':
+        break
+      case 'accept-encoding':
+        acceptEncoding = acceptEncoding === '' ? value : `${acceptEncoding},${value}`
+        from = start
         break
       case 'x-forwarded-for':
         forwardedFor = forwardedFor === '' ? value : `${forwardedFor},${value}`
@@ -250,6 +257,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
     forwardedProto,
     forwardedPort,
     correlationId,
+    acceptEncoding,
     loop,
   }
 }

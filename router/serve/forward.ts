@@ -5,6 +5,8 @@ import type { EndpointState } from '../http1/pool.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
 import type { Endpoint, Route } from '../table/route.ts'
 import { choose } from './balance.ts'
+import { isWorthCompressing, planCompression } from './compression.ts'
+import { type Encoded, Encoder } from './encoder.ts'
 import { ERRORS, type ErrorCode, errorReply } from './errors.ts'
 import type { Exchange, RequestSink } from './exchange.ts'
 import { answerLines, requestText } from './headers.ts'
@@ -26,7 +28,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
  * While nothing of an answer has come, another endpoint or a new connection is tried: again when nothing was sent, and once when what was
  * sent means the same twice (RFC 9110 §9.2.2) and is still here whole. A POST that was sent is never sent again.
  */
-export class Forward implements RequestSink, UpstreamListener {
+export class Forward implements RequestSink, UpstreamListener, Encoded {
   readonly #exchange: Exchange
   readonly #route: Route
   readonly #phases: Phases
@@ -43,6 +45,7 @@ export class Forward implements RequestSink, UpstreamListener {
   #clientEnded = false
   #answered = false
   #relaying = false
+  #encoder: Encoder | undefined
   #over = false
 
   constructor(exchange: Exchange, body: string, phases: Phases) {
@@ -147,13 +150,14 @@ export class Forward implements RequestSink, UpstreamListener {
   }
 
   requestLost(code: ErrorCode, answerable: boolean): void {
-    if (this.#over) return
+    if (this.#over && this.#encoder === undefined) return
     if (answerable) this.#fail(code)
     else this.#finish(code)
   }
 
   clientReady(): void {
-    this.#upstream?.resume()
+    if (this.#encoder === undefined) this.#upstream?.resume()
+    else this.#encoder.clientReady()
   }
 
   clientEnded(): void {
@@ -182,8 +186,26 @@ export class Forward implements RequestSink, UpstreamListener {
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = head.status
     const fields = this.#route.policy.edge?.cors === undefined ? head.fields : withoutCors(head.fields)
-    exchange.downstream.respond(head.status, head.reason, fields + answerLines(exchange), head.length, head.statedLength)
+    const isVaried =
+      isWorthCompressing(head, this.#route.policy.compression, exchange.table.settings.gzip) && this.#respondVaried(head, fields)
+    if (!isVaried) exchange.downstream.respond(head.status, head.reason, fields + answerLines(exchange), head.length, head.statedLength)
     exchange.headBytes = exchange.bytesSent
+  }
+
+  /** Begins an answer that depends on Accept-Encoding. Returns false for any other. */
+  #respondVaried(head: ResponseHead, ownFields: string): boolean {
+    const exchange = this.#exchange
+    const { downstream, table } = exchange
+    const { encoders, limits } = this.#phases
+    const isBusy = encoders.running >= limits.encodersMax
+    const plan = planCompression(exchange.head, head.status, ownFields, this.#route.policy.compression, table.settings.gzip, isBusy)
+    if (plan === undefined) return false
+    const fields = plan.fields + answerLines(exchange)
+    if (plan.coding === undefined) downstream.respond(head.status, head.reason, fields, head.length, head.statedLength)
+    // The length that GET would state is not known before it is made.
+    else if (exchange.head.method === 'HEAD') downstream.respond(head.status, head.reason, fields, 0, -1)
+    else this.#encoder = new Encoder(plan.coding, table.settings.gzip.level, head, fields, downstream, this, encoders)
+    return true
   }
 
   upgraded(head: ResponseHead): boolean {
@@ -200,11 +222,26 @@ export class Forward implements RequestSink, UpstreamListener {
   }
 
   answerPayload(bytes: Buffer, start: number, end: number): void {
-    this.#exchange.downstream.payload(bytes, start, end)
+    if (this.#encoder === undefined) this.#exchange.downstream.payload(bytes, start, end)
+    else this.#encoder.payload(bytes, start, end)
   }
 
   answerFlush(): boolean {
-    return this.#exchange.downstream.flush()
+    return this.#encoder === undefined ? this.#exchange.downstream.flush() : this.#encoder.flush()
+  }
+
+  encoderBegun(): void {
+    this.#exchange.headBytes = this.#exchange.bytesSent
+  }
+
+  encoderReady(): void {
+    this.#upstream?.resume()
+  }
+
+  encoderFailed(error: unknown): void {
+    this.#phases.crashed(error)
+    this.#finish('R50')
+    this.#exchange.downstream.cut()
   }
 
   appReady(): void {
@@ -217,10 +254,17 @@ export class Forward implements RequestSink, UpstreamListener {
   }
 
   ended(): void {
-    const exchange = this.#exchange
     // It is in its pool already, maybe at work for somebody else.
     this.#upstream = undefined
     this.#release()
+    if (this.#encoder === undefined) this.encoderDone()
+    else this.#encoder.end()
+  }
+
+  /** The last byte of the answer is with the downstream. */
+  encoderDone(): void {
+    const exchange = this.#exchange
+    this.#encoder = undefined
     const whole = exchange.downstream.finish()
     if (!whole) exchange.code = 'R36'
     this.#phases.record(exchange)
@@ -275,6 +319,8 @@ export class Forward implements RequestSink, UpstreamListener {
   #finish(code: ErrorCode): void {
     const exchange = this.#exchange
     this.#release()
+    this.#encoder?.destroy()
+    this.#encoder = undefined
     // A relay ends when somebody closes it; that is no fault.
     if (!this.#relaying) exchange.code = code
     if (exchange.status === 0) exchange.status = 499

@@ -4,6 +4,7 @@ export interface Limits {
   readonly fieldCountMax: number
   readonly responseHeadBytesMax: number
   readonly interimCountMax: number
+  readonly encodersMax: number
   readonly connectionsMax: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
@@ -29,6 +30,8 @@ export const DEFAULT_LIMITS: Limits = {
   responseHeadBytesMax: 128 * 1024,
   // 1xx answers passed per request; an app could otherwise send them for ever.
   interimCountMax: 16,
+  // Answers being compressed as they come, each with 0.3 to 1 MB of memory; those beyond go as they are.
+  encodersMax: 256,
   // Client connections of one worker; the one that asks for more is closed at once.
   connectionsMax: 50_000,
   // Kept-alive connections per endpoint.

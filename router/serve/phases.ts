@@ -1,5 +1,6 @@
 import type { Pool } from '../http1/pool.ts'
 import type { RouteTable } from '../table/route.ts'
+import type { EncoderCount } from './encoder.ts'
 import type { Exchange } from './exchange.ts'
 import type { Limits } from './limits.ts'
 
@@ -7,6 +8,7 @@ import type { Limits } from './limits.ts'
 export interface Phases {
   readonly limits: Limits
   readonly pool: Pool
+  readonly encoders: EncoderCount
   /** The table of this moment. */
   table(): RouteTable
   /** Where clients reach https. */

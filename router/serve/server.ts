@@ -63,6 +63,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly limits: Limits
   readonly wheel: Wheel
   readonly pool: Pool
+  readonly encoders = { running: 0 }
   readonly table: () => RouteTable
   readonly httpsPort: () => number
   readonly firstByteMs: number

@@ -4,6 +4,7 @@ import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { type EdgeSpec, readEdge } from './edge.ts'
 import { findPort } from './endpoints.ts'
+import { type CompressionWish, readCompression } from './extensions/compression.ts'
 import { parseHsts } from './extensions/hsts.ts'
 import {
   parseBoolean,
@@ -37,6 +38,7 @@ export interface App {
   readonly tcpTimeoutMs?: number
   /** Of a request; 0: any. */
   readonly bodyBytesMax?: number
+  readonly compression?: CompressionWish
   readonly maintenance: boolean
   readonly disableRequestStart: boolean
   readonly referrerPolicy?: ReferrerPolicy | 'none'
@@ -90,6 +92,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const regexDomain = readRegexDomain(annotations, domains)
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
   const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
+  const compression = readCompression(annotations, lastGood?.compression)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
   const hsts = annotations.one('x-hsts', undefined, parseHsts, lastGood?.hsts)
   const edge = readEdge(annotations, domains, lastGood?.edge)
@@ -112,6 +115,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     connectTimeoutMs: annotations.one('connectTimeout', 30_000, parseTimeout, lastGood?.connectTimeoutMs),
     ...(tcpTimeoutMs !== undefined && { tcpTimeoutMs }),
     ...(bodyBytesMax !== undefined && { bodyBytesMax }),
+    ...(compression && { compression }),
     maintenance: annotations.one('maintenance', false, parseBoolean, lastGood?.maintenance),
     disableRequestStart: annotations.one('disableRequestStartHeader', false, parseBoolean, lastGood?.disableRequestStart),
     ...(referrerPolicy && { referrerPolicy }),

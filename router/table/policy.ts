@@ -17,6 +17,7 @@ export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
     sslEnforce: app.sslEnforce || router.sslEnforce || wantsHttps(app.hsts),
     requestStart: router.requestStart && !app.disableRequestStart,
     bodyBytesMax: app.bodyBytesMax ?? router.bodyBytesMax,
+    ...(app.compression && { compression: { ...router.compression, ...app.compression } }),
     ...(allow && { allow }),
     ...(hsts && hsts !== 'off' && { hsts }),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import type { Edge } from './edge.ts'
+import { CODINGS, type Coding } from './extensions/compression.ts'
 
 /** One address of an app, as its EndpointSlice gives it. Counters and pools live beside the table, keyed by `key`. */
 export interface Endpoint {
@@ -37,6 +38,8 @@ export interface Policy {
   readonly bodyBytesMax: number
   /** What the app's extensions ask for; absent: nothing. */
   readonly edge?: Edge
+  /** Where the app wants another compression than the router's; no codings: none. */
+  readonly compression?: { readonly codings: readonly Coding[]; readonly minLengthBytes: number }
 }
 
 /**
@@ -88,7 +91,10 @@ export interface RouterSettings {
 
 /** `nginx.gzip.*`, contract section 2 and 5.8. */
 export interface GzipSettings {
+  /** Of all codings, not of gzip alone. */
   readonly enabled: boolean
+  /** Those on offer, the preferred one first. */
+  readonly codings: readonly Coding[]
   readonly level: number
   readonly minLengthBytes: number
   readonly types: ReadonlySet<string>
@@ -118,7 +124,10 @@ export const DEFAULT_SETTINGS: RouterSettings = {
   trusted: addressMatcher(['10.0.0.0/8']),
   proxyProtocol: false,
   requestIds: false,
-  gzip: { enabled: true, level: 5, minLengthBytes: 256, types: new Set(), vary: true, proxied: true, minVersion: '1.1' },
+  gzip: {
+    ...{ enabled: true, codings: CODINGS, level: 5, minLengthBytes: 256, types: new Set<string>() },
+    ...{ vary: true, proxied: true, minVersion: '1.1' as const },
+  },
   http2: true,
 }
 

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, getCiphers } from 'node:tls'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { parseTimeout, REFERRER_POLICIES } from './app.ts'
+import { CODINGS, type Coding, readCompression } from './extensions/compression.ts'
 import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
 import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
@@ -34,6 +35,8 @@ export interface RouterPolicy {
   readonly whitelist: readonly string[]
   readonly whitelistMode: 'extend' | 'override'
   readonly enforceWhitelists: boolean
+  /** For what an app leaves open in its own. */
+  readonly compression: { readonly codings: readonly Coding[]; readonly minLengthBytes: number }
 }
 
 /**
@@ -82,6 +85,7 @@ export function readSettings(
     whitelist: annotations.items('nginx.defaultWhitelist', parseCidr) ?? [],
     whitelistMode: annotations.one('nginx.whitelistMode', 'extend', parseMode, wasPolicy?.whitelistMode),
     enforceWhitelists: flag('enforceWhitelists', false, wasPolicy?.enforceWhitelists),
+    compression: { codings: settings.gzip.codings, minLengthBytes: settings.gzip.minLengthBytes },
   }
   // A default list of which nothing can be read must not open every app.
   const isUnreadable = policy.whitelist.length === 0 && annotations.faults.some(fault => fault.key === 'nginx.defaultWhitelist')
@@ -141,10 +145,12 @@ function readGzip(annotations: Annotations, was?: SettingsSpec['gzip']): Setting
   const one = <T>(name: string, absent: T, parse: (text: string) => T, before?: T) =>
     annotations.one(`nginx.gzip.${name}`, absent, parse, before)
   const types = one('types', GZIP_TYPES, parseTypes, was?.types.slice())
+  const wish = readCompression(annotations, was && { codings: was.codings, minLengthBytes: was.minLengthBytes })
   return {
     enabled: one('enabled', true, parseBoolean, was?.enabled),
+    codings: wish?.codings ?? CODINGS,
     level: one('compLevel', 5, text => parseInteger(text, 1, 9), was?.level),
-    minLengthBytes: one('minLength', 256, text => parseInteger(text, 0), was?.minLengthBytes),
+    minLengthBytes: wish?.minLengthBytes ?? one('minLength', 256, text => parseInteger(text, 0), was?.minLengthBytes),
     types: [...new Set([...types, 'text/html'])],
     vary: one('vary', 'on', text => parseWord(text, ['on', 'off']), was && (was.vary ? 'on' : 'off')) === 'on',
     proxied: one('proxied', true, parseProxied, was?.proxied),
@@ -253,7 +259,7 @@ function parseProxied(text: string): boolean {
 
 function parseTypes(text: string): string[] {
   return text.split(/\s+/).map(type => {
-    if (!/^[\w.+-]+\/[\w.+*-]+$/.test(type)) throw new RangeError(`Cannot read media type "${type}": write it as text/css`)
+    if (type !== '*' && !/^[\w.+-]+\/[\w.+*-]+$/.test(type)) throw new RangeError(`Cannot read media type "${type}": write it as text/css`)
     return type.toLowerCase()
   })
 }

@@ -168,7 +168,8 @@ function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings 
   return {
     ...settings,
     trusted: addressMatcher(trusted),
-    gzip: { ...gzip, types: new Set(gzip.types) },
+    // One that an older version kept on disk does not say all.
+    gzip: { ...DEFAULT_SETTINGS.gzip, ...gzip, types: new Set(gzip.types) },
     ...(defaultService && { defaultService: reviveRoute(defaultService) }),
   }
 }

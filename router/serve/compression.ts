@@ -1,0 +1,95 @@
+import { headValue, type RequestHead, type ResponseHead } from '../http1/head.ts'
+import type { Coding } from '../table/extensions/compression.ts'
+import type { GzipSettings, Policy } from '../table/route.ts'
+import { chooseCoding } from './coding.ts'
+
+/** How an answer is sent when the client's wishes about its coding play a part in it. */
+export interface CompressionPlan {
+  /** Absent: the answer goes as it is. */
+  readonly coding?: Coding
+  /** The header lines of the answer, each with its CRLF. */
+  readonly fields: string
+}
+
+/** Whether an answer is long enough to be worth a look; one whose length nobody knows is (contract section 2, `nginx.gzip.minLength`). */
+export function isWorthCompressing(answer: ResponseHead, own: Policy['compression'], settings: GzipSettings): boolean {
+  return (
+    settings.enabled &&
+    (answer.statedLength < 0 || answer.statedLength >= (own === undefined ? settings.minLengthBytes : own.minLengthBytes))
+  )
+}
+
+/**
+ * Decides about one answer. Of a listed type it varies by Accept-Encoding, compressed or not, so that no cache gives one client what
+ * another asked for. It goes as it is when it has a coding or a range already, forbids changes, or carries a digest of its bytes.
+ *
+ * @param fields of the answer, each line with its CRLF
+ * @param isBusy whether there are codecs enough: then it is sent as it is
+ * @returns undefined for an answer that is nobody's to compress
+ */
+export function planCompression(
+  request: RequestHead,
+  status: number,
+  fields: string,
+  own: Policy['compression'],
+  settings: GzipSettings,
+  isBusy: boolean,
+): CompressionPlan | undefined {
+  if (status === 204 || status === 206 || status === 304 || own?.codings.length === 0) return undefined
+  if (request.acceptEncoding === '' && !settings.vary) return undefined
+  const meaning = readFields(fields)
+  if (!meaning.isPlain || !isListed(meaning.type, settings.types)) return undefined
+  const varied = settings.vary && !meaning.varies ? `${fields}Vary: Accept-Encoding\r\n` : fields
+  const coding =
+    !isBusy && mayCompress(request, settings) ? chooseCoding(request.acceptEncoding, own?.codings ?? settings.codings) : undefined
+  return coding === undefined ? { fields: varied } : { coding, fields: `${encodedFields(varied)}Content-Encoding: ${coding}\r\n` }
+}
+
+const MEANING =
+  /^(content-type|content-encoding|content-range|cache-control|vary|content-md5|digest|content-digest|repr-digest):[\t ]*([^\r]*)/gim
+
+function readFields(fields: string): { readonly type: string; readonly isPlain: boolean; readonly varies: boolean } {
+  let type = ''
+  let isPlain = true
+  let varies = false
+  MEANING.lastIndex = 0
+  for (let line = MEANING.exec(fields); line !== null; line = MEANING.exec(fields)) {
+    const value = line[2] as string
+    switch ((line[1] as string).toLowerCase()) {
+      case 'content-type': {
+        const end = value.indexOf(';')
+        // Two types are none.
+        if (type !== '') isPlain = false
+        type = (end < 0 ? value : value.slice(0, end)).trim().toLowerCase()
+        break
+      }
+      case 'cache-control':
+        if (/(?:^|[,\t ])no-transform(?:[,\t ]|$)/i.test(value)) isPlain = false
+        break
+      case 'vary':
+        if (/(?:^|[,\t ])(?:accept-encoding|\*)(?:[,\t ]|$)/i.test(value)) varies = true
+        break
+      default:
+        isPlain = false
+    }
+  }
+  return { type, isPlain: isPlain && type !== '', varies }
+}
+
+/** `*` is any type, `text/*` any of its kind; gRPC has a compression of its own. */
+function isListed(type: string, types: ReadonlySet<string>): boolean {
+  if (types.has(type)) return true
+  if (!types.has('*') && !types.has(`${type.slice(0, type.indexOf('/'))}/*`)) return false
+  return !type.startsWith('application/grpc') && !type.startsWith('multipart/')
+}
+
+function mayCompress(request: RequestHead, settings: GzipSettings): boolean {
+  if (request.acceptEncoding === '' || (request.minor === 0 && settings.minVersion === '1.1')) return false
+  if (!settings.proxied && headValue(request.raw, 'via') !== '') return false
+  return !/(?:^|[,\t ])no-transform(?:[,\t ]|$)/i.test(headValue(request.raw, 'cache-control'))
+}
+
+/** Other bytes than the app's: equal in meaning only (RFC 9110 §8.8.3.3), and no range of them can be had. */
+function encodedFields(fields: string): string {
+  return fields.replace(/^etag:[\t ]*"/gim, 'ETag: W/"').replace(/^accept-ranges:[^\n]*\n/gim, '')
+}
