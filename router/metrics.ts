@@ -68,6 +68,10 @@ const NUMBERS = {
   requests: ['requests_total', 'counter', 'Requests answered'],
   bytesSent: ['sent_bytes_total', 'counter', 'Bytes sent to clients'],
   retries: ['retries_total', 'counter', 'Requests sent to a second endpoint'],
+  retriesRefused: ['retries_refused_total', 'counter', 'Second attempts that the retry budget of an app forbade'],
+  ejections: ['ejections_total', 'counter', 'Times that an endpoint was passed over for its failures'],
+  upstreamConnectionsOpened: ['upstream_connections_opened_total', 'counter', 'Connections opened to apps'],
+  upstreamConnectionsReused: ['upstream_connections_reused_total', 'counter', 'Requests sent on a kept connection'],
   upstreamConnectionsIdle: ['upstream_connections_idle', 'gauge', 'Connections to apps kept for reuse'],
   accessLinesDropped: ['access_lines_dropped_total', 'counter', 'Lines of the access log dropped because their reader was too slow'],
 } as const satisfies Partial<Record<keyof TrafficStats, readonly [string, 'gauge' | 'counter', string]>>

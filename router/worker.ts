@@ -1,6 +1,7 @@
 import type { Log } from '../kernel/log.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
+import { findMoves } from './table/endpoint-moves.ts'
 import type { TableDelta } from './table/spec.ts'
 import { Table } from './table/table.ts'
 import { ServerTls, type TlsSecrets } from './tls/server-options.ts'
@@ -82,6 +83,7 @@ export class Worker {
   apply(delta: TableDelta): void {
     const before = this.#table
     this.#table = before.apply(delta)
+    for (const [key] of delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
     if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
     this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
   }

@@ -280,6 +280,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
   let coding: string | undefined
   let upgrade = ''
   let keepAliveMs = 0
+  let isLast = false
   const linesAt = head.indexOf('\r\n') + 2
   let from = linesAt
   RESPONSE_MEANING.lastIndex = linesAt - 2
@@ -304,7 +305,12 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
         upgrade = upgrade === '' ? value : `${upgrade},${value}`
         break
       case 'keep-alive':
-        keepAliveMs = Number(/(?:^|[ ,])timeout=([0-9]{1,6})(?:[ ,]|$)/i.exec(value)?.[1] ?? 0) * 1000
+        // What every Node app sends.
+        if (value === 'timeout=5') keepAliveMs = 5000
+        else {
+          keepAliveMs = Number(/(?:^|[ ,])timeout=([0-9]{1,6})(?:[ ,]|$)/i.exec(value)?.[1] ?? 0) * 1000
+          isLast = /(?:^|[ ,])(?:max|timeout)=0+(?:[ ,]|$)/i.test(value)
+        }
         break
       default:
     }
@@ -329,6 +335,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
     keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
     fields = withoutNamed(fields, options)
   }
+  if (isLast) keepAlive = false
   return { status, reason: match[3] ?? '', fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
 }
 

@@ -1,30 +1,15 @@
 import type { Limits } from '../serve/limits.ts'
 import type { Endpoint } from '../table/route.ts'
+import { EndpointState } from './endpoint-state.ts'
 import type { UpstreamConnection } from './upstream.ts'
 import type { Wheel } from './wheel.ts'
 
-/** What one worker knows of an endpoint. It outlives any table, so an unrelated change gives no failing endpoint a fresh start. */
-export interface EndpointState {
-  readonly key: string
-  /** Kept connections, the youngest last. */
-  readonly idle: UpstreamConnection[]
-  /** Exchanges under way. */
-  active: number
-  /** Failures in a row. */
-  failures: number
-  /** Until when the endpoint is passed over while others serve; on the wheel's clock. */
-  ejectedUntil: number
-  usedAt: number
-}
-
-// A failing endpoint is passed over for 0.5 s, doubled with each failure in a row up to 10 s: a pod that restarts is back soon, one that
-// is gone leaves the table anyway.
-const EJECTION_MS_MIN = 500
-const EJECTION_MS_MAX = 10_000
 const FORGOTTEN_AFTER_MS = 60_000
 
 /** Kept connections and counters by endpoint. The youngest connection is reused first, so that the rest can grow old and go. */
 export class Pool {
+  /** Connections opened and used again, endpoints passed over, retries that the budget forbade: since the start. */
+  readonly counts = { opened: 0, reused: 0, ejections: 0, retriesRefused: 0 }
   readonly #states = new Map<string, EndpointState>()
   readonly #withIdle = new Set<EndpointState>()
   readonly wheel: Wheel
@@ -39,24 +24,22 @@ export class Pool {
     wheel.every(() => this.#sweep())
   }
 
-  state(endpoint: Endpoint): EndpointState {
-    let state = this.#states.get(endpoint.key)
-    if (state === undefined) {
-      state = { key: endpoint.key, idle: [], active: 0, failures: 0, ejectedUntil: 0, usedAt: 0 }
-      this.#states.set(endpoint.key, state)
-    }
-    state.usedAt = this.wheel.now
+  /** Begins an exchange at an endpoint; whoever does must end it. */
+  begin(endpoint: Endpoint): EndpointState {
+    const state = this.#state(endpoint)
+    // Two Services may share an endpoint; only one of them may have let it go.
+    if (state.retired && !endpoint.terminating) state.retired = false
+    state.begin(this.wheel.now)
     return state
   }
 
-  /** Exchanges under way at an endpoint, for the balance. */
+  /** Exchanges under way at an endpoint, for the balance; more for one that has only begun to serve. */
   load(endpoint: Endpoint): number {
-    return this.#states.get(endpoint.key)?.active ?? 0
+    return this.#states.get(endpoint.key)?.load(this.wheel.now, this.limits.slowStartMs) ?? 0
   }
 
   isEjected(endpoint: Endpoint): boolean {
-    const state = this.#states.get(endpoint.key)
-    return state !== undefined && state.ejectedUntil > this.wheel.now
+    return this.#states.get(endpoint.key)?.isEjected(this.wheel.now) === true
   }
 
   /** The youngest kept connection that is not older than `idleMs`, taken out. */
@@ -64,12 +47,13 @@ export class Pool {
     const connection = state.idle.at(-1)
     if (connection === undefined || this.wheel.now - connection.idleSince > Math.min(idleMs, this.#idleMs)) return undefined
     state.idle.pop()
+    this.counts.reused++
     return connection
   }
 
   /** Keeps a connection for the next exchange; false when there are enough, and then the caller closes it. */
   keep(state: EndpointState, connection: UpstreamConnection): boolean {
-    if (state.idle.length >= this.limits.idleUpstreamsMax) return false
+    if (state.retired || state.idle.length >= this.limits.idleUpstreamsMax) return false
     connection.idleSince = this.wheel.now
     state.idle.push(connection)
     this.#withIdle.add(state)
@@ -83,13 +67,27 @@ export class Pool {
   }
 
   succeeded(state: EndpointState): void {
-    state.failures = 0
-    state.ejectedUntil = 0
+    state.succeeded(this.wheel.now)
   }
 
-  failed(state: EndpointState): void {
-    state.failures++
-    state.ejectedUntil = this.wheel.now + Math.min(EJECTION_MS_MAX, EJECTION_MS_MIN * 2 ** (state.failures - 1))
+  /** @param isDown whether not even a connection came about */
+  failed(state: EndpointState, isDown: boolean): void {
+    if (state.failed(this.wheel.now, isDown)) this.counts.ejections++
+  }
+
+  /** An endpoint that joins others which serve already: it gets a growing share. */
+  arrived(endpoint: Endpoint): void {
+    const state = this.#state(endpoint)
+    state.usedAt = this.wheel.now
+    state.chill(this.wheel.now)
+  }
+
+  /** An endpoint that is going away: what is kept is closed, what is under way is closed after its answer. */
+  retire(endpoint: Endpoint): void {
+    const state = this.#states.get(endpoint.key)
+    if (state === undefined) return
+    state.retired = true
+    for (const connection of [...state.idle]) connection.destroy()
   }
 
   /** Closes every kept connection. */
@@ -103,6 +101,15 @@ export class Pool {
     let idle = 0
     for (const state of this.#withIdle) idle += state.idle.length
     return { idle, endpoints: this.#states.size }
+  }
+
+  #state({ key }: Endpoint): EndpointState {
+    let state = this.#states.get(key)
+    if (state === undefined) {
+      state = new EndpointState(key)
+      this.#states.set(key, state)
+    }
+    return state
   }
 
   #sweep(): void {

@@ -3,9 +3,10 @@ import type { ErrorCode } from '../serve/errors.ts'
 import type { Limits } from '../serve/limits.ts'
 import type { Endpoint } from '../table/route.ts'
 import { BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import { parseResponseHead, type ResponseHead } from './head.ts'
 import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, HeadBuffer } from './head-buffer.ts'
-import type { EndpointState, Pool } from './pool.ts'
+import type { Pool } from './pool.ts'
 import { connectSocket, type Receiver } from './sockets.ts'
 import type { Timed, Wheel } from './wheel.ts'
 import { MessageWriter } from './writer.ts'
@@ -45,6 +46,8 @@ const CLOSED = 5
 export interface UpstreamTimes {
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** Before the first byte of an answer, where that is another time. */
+  readonly firstByteTimeoutMs?: number
 }
 
 /**
@@ -97,6 +100,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
   /** Opens a connection for an exchange, which hears `connected` or `failed`. */
   static open(endpoint: Endpoint, home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes): UpstreamConnection {
     let connection: UpstreamConnection | undefined
+    pool.counts.opened++
     connectSocket(endpoint, socket => {
       connection = new UpstreamConnection(socket, home, pool, listener, times)
       return connection
@@ -113,7 +117,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     this.#answer = undefined
     this.#interims = 0
     this.#requestSent = false
-    this.#wheel.arm(this, times.idleTimeoutMs)
+    this.#wheel.arm(this, times.firstByteTimeoutMs ?? times.idleTimeoutMs)
   }
 
   /** True while it is open and serves nobody. */
@@ -128,7 +132,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
 
   /** Bytes went to the app: its time to answer begins anew. */
   touch(): void {
-    this.deadlineAt = this.#wheel.after(this.#times.idleTimeoutMs)
+    this.deadlineAt = this.#wheel.after(this.#silenceMs)
   }
 
   resume(): void {
@@ -146,9 +150,13 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
 
   /** Shortens the silence that the app is granted. */
   expireWithin(ms: number): void {
-    const idleTimeoutMs = Math.min(ms, this.#times.idleTimeoutMs)
-    this.#times = { ...this.#times, idleTimeoutMs }
-    this.#wheel.arm(this, idleTimeoutMs)
+    const { connectTimeoutMs, idleTimeoutMs, firstByteTimeoutMs = idleTimeoutMs } = this.#times
+    this.#times = {
+      connectTimeoutMs,
+      idleTimeoutMs: Math.min(ms, idleTimeoutMs),
+      firstByteTimeoutMs: Math.min(ms, firstByteTimeoutMs),
+    }
+    this.#wheel.arm(this, this.#silenceMs)
   }
 
   /** Closes at once; the listener hears nothing of it. */
@@ -181,6 +189,12 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
       else if (this.#paused) this.#wheel.arm(this, this.#times.idleTimeoutMs)
       else this.#fail(this.#state === WAITING ? 'R32' : 'R36')
     })
+  }
+
+  /** How long the app may be silent now. */
+  get #silenceMs(): number {
+    const { idleTimeoutMs, firstByteTimeoutMs } = this.#times
+    return firstByteTimeoutMs !== undefined && this.#state === WAITING ? firstByteTimeoutMs : idleTimeoutMs
   }
 
   #connected(): void {
@@ -216,6 +230,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     const listener = this.#listener as UpstreamListener
     if (head.status === 101) {
       this.#state = RELAY
+      if (this.#times.firstByteTimeoutMs !== undefined) this.#wheel.arm(this, this.#times.idleTimeoutMs)
       if (!listener.upgraded(head)) this.#fail('R37')
       return
     }
@@ -226,6 +241,8 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     }
     this.#answer = head
     this.#state = BODY
+    // The wheel must be told of a deadline that moves closer.
+    if (this.#times.firstByteTimeoutMs !== undefined) this.#wheel.arm(this, this.#times.idleTimeoutMs)
     this.#body.start(head.length)
     this.#pool.succeeded(this.#home)
     listener.answered(head)

@@ -52,6 +52,15 @@ suite('choose()', () => {
       [A.key],
     )
   })
+  test('uses what failed lately too when hardly anything else is left', () => {
+    const all = Array.from({ length: 10 }, (_, index) => endpoint(`10.0.1.${index}`, 80))
+    assert.equal(Object.keys(tally(all, {}, all.slice(0, 8))).length, 10)
+    assert.equal(Object.keys(tally(all, {}, all.slice(0, 7))).length, 3)
+    for (let round = 0; round < 200; round++) {
+      const second = choose(all, loads({}, all.slice(0, 8)), all[9])
+      assert.equal(second, all[8], 'a second attempt goes where it is safe')
+    }
+  })
   test('avoids the endpoint that was just tried', () => {
     for (let round = 0; round < 50; round++) assert.notEqual(choose([A, B, C], loads({}), A), A)
     assert.equal(choose([A], loads({}), A), A)

@@ -28,6 +28,7 @@ export const ERRORS = {
   R35: { status: 502, fault: 'app', text: 'The head of the app’s answer is too large' },
   R36: { status: 0, fault: 'app', text: 'The app stopped in the middle of its answer' },
   R37: { status: 502, fault: 'app', text: 'The app changed to a protocol that nobody asked for' },
+  R39: { status: 504, fault: 'app', text: 'The app took longer than it allows itself for a request' },
   R40: { status: 400, fault: 'client', text: 'The request is not valid HTTP' },
   R41: { status: 431, fault: 'client', text: 'The request’s header fields are too large' },
   R42: { status: 414, fault: 'client', text: 'The request’s address is too long' },

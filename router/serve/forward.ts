@@ -1,10 +1,12 @@
 import { withoutCors } from '../edge/cors.ts'
 import { UNTIL_CLOSE } from '../http1/body.ts'
+import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { ResponseHead } from '../http1/head.ts'
-import type { EndpointState } from '../http1/pool.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
+import { RETRY_PERCENT } from '../table/retry-budget.ts'
 import type { Endpoint, Route } from '../table/route.ts'
 import { choose } from './balance.ts'
+import { Ceiling } from './ceiling.ts'
 import { isWorthCompressing, planCompression } from './compression.ts'
 import { type Encoded, Encoder } from './encoder.ts'
 import { ERRORS, type ErrorCode, errorReply } from './errors.ts'
@@ -38,6 +40,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   readonly #streams: boolean
   #upstream: UpstreamConnection | undefined
   #home: EndpointState | undefined
+  #ceiling: Ceiling | undefined
   #sent = false
   #repeated = false
   #bodyBytes = 0
@@ -58,6 +61,12 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   /** Begins the first attempt. */
   start(): void {
+    const { retries, policy } = this.#route
+    retries?.request()
+    if (policy.requestTimeoutMs !== undefined) {
+      this.#ceiling = new Ceiling(() => this.#fail('R39'))
+      this.#phases.pool.wheel.arm(this.#ceiling, policy.requestTimeoutMs)
+    }
     this.#attempt(undefined)
   }
 
@@ -73,8 +82,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     exchange.endpoint = endpoint
     exchange.upstreamAt = performance.now()
     this.#sent = false
-    const home = pool.state(endpoint)
-    home.active++
+    const home = pool.begin(endpoint)
     this.#home = home
     const kept = exchange.attempts > 1 ? undefined : pool.take(home, this.#repeatable ? Number.POSITIVE_INFINITY : FRESH_MS)
     if (kept === undefined) this.#upstream = UpstreamConnection.open(endpoint, home, pool, this, this.#route.policy)
@@ -214,6 +222,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (!exchange.downstream.requestComplete || head.upgrade === '' || !asked.includes(head.upgrade.toLowerCase())) return false
     this.#answered = true
     this.#relaying = true
+    this.#endCeiling()
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = 101
     this.#upstream?.writer.begin('', UNTIL_CLOSE)
@@ -274,8 +283,10 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   failed(code: ErrorCode): void {
     const exchange = this.#exchange
     const reused = this.#upstream?.reused === true
-    if (this.#home !== undefined && code !== 'R34' && code !== 'R35' && code !== 'R37' && !reused) this.#phases.pool.failed(this.#home)
-    if (this.#mayRepeat(code, reused)) {
+    // The end of a kept connection says nothing of the endpoint; nor does an answer that is no HTTP, or one that ends too early.
+    const isDown = code === 'R30' || code === 'R31'
+    if (this.#home !== undefined && (isDown || code === 'R32' || (code === 'R33' && !reused))) this.#phases.pool.failed(this.#home, isDown)
+    if (this.#mayRepeat(code, reused) && this.#mayAfford()) {
       this.#leave()
       this.#attempt(exchange.endpoint)
       return
@@ -295,6 +306,15 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (code !== 'R33' || !this.#repeatable || this.#repeated || !(reused || others)) return false
     this.#repeated = true
     return true
+  }
+
+  /** Whether the app's budget has one more attempt. */
+  #mayAfford(): boolean {
+    const { retries, policy } = this.#route
+    const { pool } = this.#phases
+    if (retries === undefined || retries.take(pool.wheel.now, policy.retryPercent ?? RETRY_PERCENT)) return true
+    pool.counts.retriesRefused++
+    return false
   }
 
   /** Whether the request may be sent twice. */
@@ -329,12 +349,17 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   #release(): void {
     this.#over = true
+    this.#endCeiling()
     this.#leave()
+  }
+
+  #endCeiling(): void {
+    if (this.#ceiling !== undefined) this.#phases.pool.wheel.disarm(this.#ceiling)
   }
 
   /** Done with the endpoint: a connection that did not go back to its pool by itself is closed. */
   #leave(): void {
-    if (this.#home !== undefined) this.#home.active--
+    this.#home?.end()
     this.#home = undefined
     this.#upstream?.destroy()
     this.#upstream = undefined

@@ -8,6 +8,7 @@ export interface Limits {
   readonly connectionsMax: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
+  readonly slowStartMs: number
   readonly stashBytesMax: number
   readonly drainBodyBytesMax: number
   readonly firstByteMs: number
@@ -38,6 +39,8 @@ export const DEFAULT_LIMITS: Limits = {
   idleUpstreamsMax: 256,
   // Node's own servers close at 5 s: to reuse a connection at that moment costs a failed request.
   idleUpstreamMs: 4_000,
+  // An endpoint that joins others, or returns after failures, gets its whole share only after this: caches and JIT compilers are cold.
+  slowStartMs: 10_000,
   // Bytes of pipelined requests (or of an upgraded protocol) kept while an answer is under way; then reading stops.
   stashBytesMax: 64 * 1024,
   // When the router answers by itself: a body up to this is read to its end and the connection kept, a longer one closes it.

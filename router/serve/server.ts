@@ -7,6 +7,7 @@ import { Pool } from '../http1/pool.ts'
 import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
 import { Relay } from '../stream/relay.ts'
+import type { EndpointMoves } from '../table/endpoint-moves.ts'
 import type { RouteTable } from '../table/route.ts'
 import { AccessLines } from './access-format.ts'
 import type { AccessLogFormat } from './access-line.ts'
@@ -43,6 +44,8 @@ export interface Server {
   listenHttps(port: number, host: string, options?: ListenOptions): Promise<number>
   /** For raw connections to the table's `git` route. */
   listenGit(port: number, host: string, options?: ListenOptions): Promise<number>
+  /** Tells what a change of the table did to an app's endpoints, before or after it is in place. */
+  moveEndpoints(moves: EndpointMoves): void
   /** Another default certificate, other ticket keys or versions for handshakes to come. */
   renewTls(options: TlsOptions): void
   /** Stops accepting, ends each connection after its answer, and cuts at the deadline what is still open then. */
@@ -108,6 +111,11 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     return this.#opened(await listenPlain(port, host, options, this, (socket, peer) => this.#relay(socket, peer)))
   }
 
+  moveEndpoints({ left, arrived }: EndpointMoves): void {
+    for (const endpoint of left) this.pool.retire(endpoint)
+    for (const endpoint of arrived) this.pool.arrived(endpoint)
+  }
+
   renewTls(options: TlsOptions): void {
     for (const server of this.#tlsServers) server.setSecureContext({ ...this.#tlsOptions, ...options })
   }
@@ -142,6 +150,10 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     stats.connectionsOpen = this.#connections.size
     stats.gitConnectionsOpen = this.#relays.size
     stats.upstreamConnectionsIdle = this.pool.size.idle
+    stats.upstreamConnectionsOpened = this.pool.counts.opened
+    stats.upstreamConnectionsReused = this.pool.counts.reused
+    stats.ejections = this.pool.counts.ejections
+    stats.retriesRefused = this.pool.counts.retriesRefused
     stats.accessLinesDropped = this.#accessLog?.dropped ?? 0
     return stats
   }
@@ -215,13 +227,12 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
       socket.destroy()
       return { received: () => {} }
     }
-    const home = this.pool.state(endpoint)
-    home.active++
+    const home = this.pool.begin(endpoint)
     const relay = new Relay(socket, endpoint, this.wheel, route.policy, (end, ended) => {
-      home.active--
+      home.end()
       this.#relays.delete(ended)
       if (end === 'refused' || end === 'timeout') {
-        this.pool.failed(home)
+        this.pool.failed(home, true)
         this.#log.warn('git connection failed', { client: peer.address, endpoint: endpoint.key, end })
       }
       this.#noteEmpty()

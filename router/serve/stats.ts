@@ -28,8 +28,13 @@ export interface TrafficStats {
   bytesSent: number
   /** By error code. */
   errors: Partial<Record<ErrorCode, number>>
-  /** Second attempts. */
+  /** Exchanges with more than one attempt, and attempts that the budget of an app forbade. */
   retries: number
+  retriesRefused: number
+  /** Times that an endpoint was passed over for its failures. */
+  ejections: number
+  upstreamConnectionsOpened: number
+  upstreamConnectionsReused: number
   /** Whole time of exchanges by {@link LATENCY_BOUNDS}; upgraded connections are not counted. */
   latency: number[]
   latencySum: number
@@ -51,6 +56,10 @@ export class Tally {
     bytesSent: 0,
     errors: {},
     retries: 0,
+    retriesRefused: 0,
+    ejections: 0,
+    upstreamConnectionsOpened: 0,
+    upstreamConnectionsReused: 0,
     latency: Array.from({ length: LATENCY_BOUNDS.length + 1 }, () => 0),
     latencySum: 0,
     upstreamConnectionsIdle: 0,

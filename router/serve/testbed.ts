@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net'
 import { type TlsOptions, connect as tlsConnect } from 'node:tls'
 import { createLog, type LogFields, silentLog } from '../../kernel/log.ts'
+import { RetryBudget } from '../table/retry-budget.ts'
 import {
   DEFAULT_POLICY,
   DEFAULT_SETTINGS,
@@ -187,7 +188,8 @@ export function tableOf(options: BedOptions): RouteTable {
 /** A route of a test app. */
 export function testRoute(name: string, app: TestApp | readonly Endpoint[], policy: Partial<Policy>): Route {
   const endpoints = 'endpoint' in app ? [app.endpoint] : app
-  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, locations: [] }
+  const retries = new RetryBudget()
+  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, retries, locations: [] }
 }
 
 /** A client that sends raw bytes and keeps what comes back. */

@@ -6,6 +6,7 @@ import { type EdgeSpec, readEdge } from './edge.ts'
 import { findPort } from './endpoints.ts'
 import { type CompressionWish, readCompression } from './extensions/compression.ts'
 import { parseHsts } from './extensions/hsts.ts'
+import { readUpstream, type UpstreamWishes } from './extensions/upstream.ts'
 import {
   parseBoolean,
   parseCidr,
@@ -14,7 +15,7 @@ import {
   parsePair,
   parsePathPrefix,
   parseSize,
-  parseTime,
+  parseTimeout,
   parseWord,
 } from './values.ts'
 
@@ -39,6 +40,7 @@ export interface App {
   /** Of a request; 0: any. */
   readonly bodyBytesMax?: number
   readonly compression?: CompressionWish
+  readonly upstream: UpstreamWishes
   readonly maintenance: boolean
   readonly disableRequestStart: boolean
   readonly referrerPolicy?: ReferrerPolicy | 'none'
@@ -74,9 +76,6 @@ export const REGEX_LENGTH_MAX = 500
  * else claims then costs a worker 250 ms. A name with a label of any length has about 130.
  */
 const REGEX_STEP_COUNT_MAX = 1000
-
-/** Node's timers count no further than this, 24.8 days; a longer time is cut. */
-export const TIMER_MS_MAX = 2 ** 31 - 1
 
 /**
  * Reads what a Service asks of the router. It never fails: an entry that cannot be read is dropped and told as a fault, a single value
@@ -116,6 +115,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     ...(tcpTimeoutMs !== undefined && { tcpTimeoutMs }),
     ...(bodyBytesMax !== undefined && { bodyBytesMax }),
     ...(compression && { compression }),
+    upstream: readUpstream(annotations, lastGood?.upstream),
     maintenance: annotations.one('maintenance', false, parseBoolean, lastGood?.maintenance),
     disableRequestStart: annotations.one('disableRequestStartHeader', false, parseBoolean, lastGood?.disableRequestStart),
     ...(referrerPolicy && { referrerPolicy }),
@@ -143,11 +143,6 @@ const IGNORED = [
 
 // The builder's Service is routable too and carries those of its git port; `routable` is a label, but stands among the annotations of some.
 const READ_ELSEWHERE = ['nginx.connectTimeout', 'nginx.tcpTimeout', 'routable']
-
-/** Reads a time that a timer will count. @returns milliseconds */
-export function parseTimeout(text: string): number {
-  return Math.min(parseTime(text), TIMER_MS_MAX)
-}
 
 function readDomains(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] {
   const domains = annotations.items('domains', parseDomain)

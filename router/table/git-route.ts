@@ -2,9 +2,9 @@ import type { Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import { Annotations, type Family } from './annotations.ts'
-import { parseTimeout } from './app.ts'
 import { readEndpoints } from './endpoints.ts'
 import type { RouteSpec } from './spec.ts'
+import { parseTimeout } from './values.ts'
 
 /** The port of the builder's Service that git's SSH goes to. */
 const GIT_PORT = 2222

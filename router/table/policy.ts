@@ -18,6 +18,7 @@ export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
     requestStart: router.requestStart && !app.disableRequestStart,
     bodyBytesMax: app.bodyBytesMax ?? router.bodyBytesMax,
     ...(app.compression && { compression: { ...router.compression, ...app.compression } }),
+    ...app.upstream,
     ...(allow && { allow }),
     ...(hsts && hsts !== 'off' && { hsts }),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import type { Edge } from './edge.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
+import type { RetryBudget } from './retry-budget.ts'
 
 /** One address of an app, as its EndpointSlice gives it. Counters and pools live beside the table, keyed by `key`. */
 export interface Endpoint {
@@ -34,6 +35,12 @@ export interface Policy {
   readonly requestStart: boolean
   /** Value of Referrer-Policy on every answer; absent: none is sent. */
   readonly referrerPolicy?: string
+  /** From the last byte of a request to the first of its answer; absent: the idle timeout. */
+  readonly firstByteTimeoutMs?: number
+  /** From the beginning of a request to the end of its answer; absent: any time. Upgraded connections are free of it. */
+  readonly requestTimeoutMs?: number
+  /** The share of requests that may be sent a second time; absent: the usual one. */
+  readonly retryPercent?: number
   /** Largest request body; 0: no limit. */
   readonly bodyBytesMax: number
   /** What the app's extensions ask for; absent: nothing. */
@@ -55,6 +62,8 @@ export interface Route {
   readonly service: string
   readonly policy: Policy
   readonly endpoints: readonly Endpoint[]
+  /** Bounds second attempts; handed on from table to table. Absent: they are not bounded by it. */
+  readonly retries?: RetryBudget
   /** Paths that other apps serve on this host, longest prefix first. */
   readonly locations: readonly Location[]
 }

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net'
 import { createSecureContext, getCiphers } from 'node:tls'
 import { Annotations, type Family, type Fault } from './annotations.ts'
-import { parseTimeout, REFERRER_POLICIES } from './app.ts'
+import { REFERRER_POLICIES } from './app.ts'
 import { CODINGS, type Coding, readCompression } from './extensions/compression.ts'
 import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
 import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
-import { parseBoolean, parseCidr, parseDomain, parseInteger, parseSize, parseWord } from './values.ts'
+import { parseBoolean, parseCidr, parseDomain, parseInteger, parseSize, parseTimeout, parseWord } from './values.ts'
 
 /** What the annotations of the router's own Deployment say, contract section 2. */
 export interface RouterAnnotations {

@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
 import { reviveEdge } from './edge.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
@@ -35,6 +36,11 @@ export class Table implements RouteTable {
 
   get hostCount(): number {
     return this.#parts.hosts.size
+  }
+
+  /** The route of an app by its key. */
+  route(key: string): Route | undefined {
+    return this.#parts.routes.get(key)
   }
 
   match(host: string, target: string): Route | undefined {
@@ -77,7 +83,7 @@ export class Table implements RouteTable {
       version: delta.version,
       hosts,
       patterns,
-      routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route) : undefined])),
+      routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, before.routes.get(key)) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
       settings: delta.settings ? reviveSettings(delta.settings) : before.settings,
       tls: delta.settings?.tls ?? before.tls,
@@ -155,9 +161,13 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
   return { wildcardCount, prefixCount, expressions: [...expressions.values()].sort((a, b) => (a.pattern < b.pattern ? -1 : 1)) }
 }
 
-function reviveRoute(spec: RouteSpec): Route {
-  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route) }))
-  return { ...spec, policy: revivePolicy(spec.policy), locations }
+/** @param before what the route was: its retry budget goes on */
+function reviveRoute(spec: RouteSpec, before?: Route): Route {
+  const locations = spec.locations.map(({ prefix, route }) => {
+    const was = before?.locations.find(location => location.prefix === prefix)?.route
+    return { prefix, route: reviveRoute(route, was) }
+  })
+  return { ...spec, policy: revivePolicy(spec.policy), retries: before?.retries ?? new RetryBudget(), locations }
 }
 
 function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {

@@ -43,6 +43,14 @@ export function parseTime(value: string): number {
   return Number(amount) * TIME_MS[unit]!
 }
 
+/** Node's timers count no further than this, 24.8 days; a longer time is cut. */
+export const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Reads a time that a timer will count. @returns milliseconds */
+export function parseTimeout(text: string): number {
+  return Math.min(parseTime(text), TIMER_MS_MAX)
+}
+
 /** Reads a size of the annotations: a whole number and, if need be, `k` or `m` in either case. @returns bytes @throws {RangeError} */
 export function parseSize(value: string, min = 0): number {
   const [, amount, unit = ''] = /^(\d{1,12})([kKmM])?$/.exec(value) ?? []
