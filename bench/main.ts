@@ -13,7 +13,7 @@ export interface BenchTable {
 /** One question with its measurement; peers are measured in the same run, so that their ratio holds on any machine. */
 export interface Scenario {
   readonly name: string
-  run(): Promise<BenchTable>
+  run(): Promise<BenchTable | readonly BenchTable[]>
 }
 
 // npm run bench [-- NAME…]: runs the scenarios of that name, or all, one after the other.
@@ -29,7 +29,7 @@ process.stdout.write(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.
 for (const file of files.sort()) {
   const scenario = (await import(join(folder, file))) as Scenario
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue
-  print(await scenario.run())
+  for (const table of [await scenario.run()].flat()) print(table)
 }
 process.exit(0)
 

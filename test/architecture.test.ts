@@ -30,7 +30,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@peculiar/x509': ['kernel/'],
   '@prometheus-io/client': ['kernel/metrics.ts'],
   commander: ['cli/'],
-  fastify: ['control-plane/', 'logger/'],
+  fastify: ['control-plane/', 'logger/', 'bench/'],
   'http-proxy': ['control-plane/api/', 'bench/'],
   httpxy: ['bench/'],
   'kubernetes-types': [''],

@@ -1,7 +1,6 @@
 import { Agent, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import httpProxy from 'http-proxy'
-import { measured } from './measured.ts'
+import { serve } from './node-peer.ts'
 
 const keepAlive = process.env['KEEP_ALIVE'] === 'yes'
 const proxy = httpProxy.createProxyServer({
@@ -10,4 +9,8 @@ const proxy = httpProxy.createProxyServer({
 })
 proxy.on('error', () => {})
 const server = createServer((request, response) => proxy.web(request, response))
-server.listen(0, '127.0.0.1', () => measured((server.address() as AddressInfo).port))
+server.on('upgrade', (request, socket, head) => {
+  socket.on('error', () => {})
+  proxy.ws(request, socket, head)
+})
+serve(server)

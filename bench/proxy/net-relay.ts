@@ -1,5 +1,5 @@
-import { type AddressInfo, connect, createServer } from 'node:net'
-import { measured } from './measured.ts'
+import { connect, createServer } from 'node:net'
+import { serve } from './node-peer.ts'
 
 // No parsing at all, one upstream connection for each of the client's: what Node costs before a proxy does anything.
 const server = createServer({ noDelay: true }, client => {
@@ -14,4 +14,4 @@ const server = createServer({ noDelay: true }, client => {
     from.on('close', () => to.destroy())
   }
 })
-server.listen(0, '127.0.0.1', () => measured((server.address() as AddressInfo).port))
+serve(server)

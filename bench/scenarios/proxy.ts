@@ -1,107 +1,142 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Child, Children } from '../children.ts'
 import type { BenchTable } from '../main.ts'
-import type { LoadOrder, LoadResult } from '../proxy/load.ts'
+import type { LoadOrder } from '../proxy/load.ts'
+import { isAvailable, OURS_WITH_LOG, PEERS, type Peer, type RunningPeer } from '../proxy/peers.ts'
+import { measure, median, ratio } from '../round.ts'
+import { usageOf } from '../usage.ts'
 
 export const name = 'proxy'
 
-const ROUNDS = 5
-const WARM_UP_MS = 700
-const ROUND_MS = 1200
-const CONNECTIONS = 64
+const ROUND_COUNT = 5
+const WARM_UP_MS = 600
+const ROUND_MS = 350
+const HELD_COUNT = 5000
+const HEAD = 'Host: app-0.test\r\nUser-Agent: bench\r\nAccept: */*\r\n'
+const MEGABYTE = 1024 ** 2
 
-/** A proxy in front of the origin, in a process of its own. */
-interface Peer {
-  readonly name: string
-  readonly file: string
-  readonly env?: Record<string, string>
+interface Column {
+  readonly title: string
+  order(port: number, durationMs: number): LoadOrder
+  /** What one request stands for: itself, or so many MB. */
+  readonly units: number
 }
 
-const PEERS: readonly Peer[] = [
-  { name: 'ours', file: 'ours.ts' },
-  { name: 'ours with the access log', file: 'ours.ts', env: { ACCESS_LOG: 'classic' } },
-  { name: 'net relay, no parsing', file: 'net-relay.ts' },
-  { name: 'http-proxy, keep-alive', file: 'http-proxy.ts', env: { KEEP_ALIVE: 'yes' } },
-  { name: 'http-proxy as it comes', file: 'http-proxy.ts' },
+const COLUMNS: readonly Column[] = [
+  keepAlive('GET 100 B', `GET /100 HTTP/1.1\r\n${HEAD}\r\n`, 100),
+  keepAlive('GET 100 KB', `GET /102400 HTTP/1.1\r\n${HEAD}\r\n`, 102_400),
+  keepAlive('POST 10 KB', `POST /2 HTTP/1.1\r\n${HEAD}Content-Length: 10240\r\n\r\n${'x'.repeat(10_240)}`, 2),
+  {
+    title: 'WebSocket message',
+    order: (port, durationMs) => ({ kind: 'websocket', port, durationMs, connections: 64, messageBytes: 64 }),
+    units: 1,
+  },
+  { ...keepAlive('10 MB, each MB', `GET /${10 * MEGABYTE} HTTP/1.1\r\n${HEAD}\r\n`, 10 * MEGABYTE, 4), units: 10 },
+  {
+    title: 'new connection',
+    order: (port, durationMs) => ({
+      kind: 'connect',
+      port,
+      durationMs,
+      connections: 16,
+      requests: [`GET /100 HTTP/1.1\r\n${HEAD}Connection: close\r\n\r\n`],
+      bodyBytes: 100,
+    }),
+    units: 1,
+  },
 ]
 
-const HEAD = 'Host: app.test\r\nUser-Agent: bench\r\nAccept: */*\r\n'
-const WORK: Record<string, { request: string; bodyBytes: number }> = {
-  'GET 100 B': { request: `GET /100 HTTP/1.1\r\n${HEAD}\r\n`, bodyBytes: 100 },
-  'POST 10 KB': { request: `POST /2 HTTP/1.1\r\n${HEAD}Content-Length: 10240\r\n\r\n${'x'.repeat(10_240)}`, bodyBytes: 2 },
-  'GET 100 KB': { request: `GET /102400 HTTP/1.1\r\n${HEAD}\r\n`, bodyBytes: 102_400 },
+/** What was found of one peer. */
+interface Run {
+  readonly peer: Peer
+  readonly running: RunningPeer
+  /** Microseconds by column and round. */
+  readonly cpu: number[][]
+  readonly perSecond: number[]
+  kilobytes: number
 }
 
-// As the router starts its workers (see ARCHITECTURE.md, performance); the same for every peer.
-const NODE_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64', '--single-threaded-gc']
-
-/** CPU time of proxies per request, user and system, in interleaved rounds over keep-alive connections. */
-export async function run(): Promise<BenchTable> {
-  const folder = join(import.meta.dirname, '..', 'proxy')
-  const origin = await start(join(folder, 'origin.ts'), {})
-  const load = await start(join(folder, 'load.ts'), {})
-  const peers = []
-  for (const peer of PEERS) {
-    peers.push({
-      ...peer,
-      ...(await start(join(folder, peer.file), { ...peer.env, ORIGIN_PORT: String(origin.port) })),
-      times: new Map<string, number[]>(),
-    })
-  }
+/** CPU time of proxies for each kind of work, and memory of idle connections; every peer that is installed, in interleaved rounds. */
+export async function run(): Promise<BenchTable[]> {
+  using children = new Children()
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const log = openSync(join(folder, 'access.log'), 'a')
   try {
-    for (let round = -1; round < ROUNDS; round++) {
-      for (const [title, work] of Object.entries(WORK)) {
-        for (const peer of peers) {
-          const order = { port: peer.port, connections: CONNECTIONS, durationMs: round < 0 ? WARM_UP_MS : ROUND_MS, ...work }
-          const cpu = await microsecondsPerRequest(peer.child, load.child, order)
-          if (round >= 0) peer.times.set(title, [...(peer.times.get(title) ?? []), cpu])
+    const origin = await children.fork(join(import.meta.dirname, '../proxy/origin.ts'), {}, 'load')
+    const load = await children.fork(join(import.meta.dirname, '../proxy/load.ts'), {}, 'load')
+    const runs: Run[] = []
+    const absent = new Map<Peer, string>()
+    for (const peer of PEERS) {
+      const options = { originPort: origin.port, folder, ...(peer === OURS_WITH_LOG && { accessLogFd: log }) }
+      try {
+        if (!isAvailable(peer)) throw new Error('not installed')
+        runs.push({ peer, running: await peer.start(children, options), cpu: COLUMNS.map(() => []), perSecond: [], kilobytes: Number.NaN })
+      } catch (error) {
+        absent.set(peer, (error as Error).message)
+      }
+    }
+    for (let round = -1; round < ROUND_COUNT; round++) {
+      for (const [index, column] of COLUMNS.entries()) {
+        for (const { peer, running, cpu, perSecond } of runs) {
+          const order = column.order(running.child.port, round < 0 ? WARM_UP_MS : ROUND_MS)
+          const cost = await measure(running, load, order).catch(error => {
+            if (peer === PEERS[0]) throw error
+            process.stderr.write(`${peer.name}, ${column.title}: ${(error as Error).message}\n`)
+          })
+          if (round < 0 || !cost) continue
+          cpu[index]?.push(cost.cpuMicroseconds / column.units)
+          if (column.units > 1) perSecond.push((cost.requests * column.units) / cost.seconds)
         }
       }
     }
+    for (const run of runs) run.kilobytes = await idleKilobytes(run.running, load)
+    const ours = runs[0]?.cpu ?? []
+    return [
+      {
+        title: `µs of a proxy’s own CPU time, one core, one worker; medians of ${ROUND_COUNT} interleaved rounds. In brackets: how often ours does the same in that time`,
+        columns: ['', ...COLUMNS.map(column => column.title), 'MB/s', `KB each of ${HELD_COUNT} idle connections`],
+        rows: PEERS.map(peer => {
+          const found = runs.find(run => run.peer === peer)
+          if (!found) return [peer.name, absent.get(peer) ?? '', ...COLUMNS.map(() => '')]
+          const cells = found.cpu.map((values, index) => `${median(values).toFixed(1)} (${ratio(ours[index] ?? [], values).toFixed(2)})`)
+          return [peer.name, ...cells, median(found.perSecond).toFixed(0), found.kilobytes.toFixed(1)]
+        }),
+        note: 'All but Hephy’s nginx and http-proxy as it comes keep connections to the app; ours makes request ids and counts for /metrics. Compare rows, not machines: the ratio is what holds.',
+      },
+    ]
   } finally {
-    for (const { child } of [origin, load, ...peers]) child.disconnect()
+    closeSync(log)
+    rmSync(folder, { recursive: true, force: true })
   }
-  const columns = ['µs of CPU per request', ...Object.keys(WORK).flatMap(title => [title, 'times ours'])]
-  const ours = peers[0]?.times
-  const rows = peers.map(peer => [
-    peer.name,
-    ...Object.keys(WORK).flatMap(title => {
-      const time = median(peer.times.get(title))
-      return [time.toFixed(1), (time / median(ours?.get(title))).toFixed(2)]
-    }),
-  ])
+}
+
+/**
+ * What an idle connection that has served a request adds to the memory of the proxy. Other requests pass before both readings, so that what
+ * stays has left the young generation of those that collect garbage.
+ */
+async function idleKilobytes(peer: RunningPeer, load: Child): Promise<number> {
+  const passing = COLUMNS[0]?.order(peer.child.port, WARM_UP_MS) as LoadOrder
+  await load.ask(passing)
+  const before = usageOf(peer.child.pid).residentBytes
+  await measure(peer, load, {
+    kind: 'hold',
+    port: peer.child.port,
+    connections: HELD_COUNT,
+    requests: [`GET /100 HTTP/1.1\r\n${HEAD}\r\n`],
+    bodyBytes: 100,
+  })
+  await load.ask(passing)
+  const after = usageOf(peer.child.pid).residentBytes
+  await load.ask({ kind: 'release' } satisfies LoadOrder)
+  return Math.max(0, after - before) / 1024 / HELD_COUNT
+}
+
+function keepAlive(title: string, request: string, bodyBytes: number, connections = 64): Column {
   return {
-    title: `A proxy’s own CPU time, ${CONNECTIONS} keep-alive connections, medians of ${ROUNDS} interleaved rounds`,
-    columns,
-    rows,
-    note: 'Compare rows, not machines: the ratio is what holds.',
+    title,
+    order: (port, durationMs) => ({ kind: 'keep-alive', port, durationMs, connections, requests: [request], bodyBytes }),
+    units: 1,
   }
-}
-
-async function microsecondsPerRequest(proxy: ChildProcess, load: ChildProcess, order: LoadOrder): Promise<number> {
-  const before = await ask<{ cpu: NodeJS.CpuUsage }>(proxy, 'cpu')
-  const { requests, errors } = await ask<LoadResult>(load, order)
-  const after = await ask<{ cpu: NodeJS.CpuUsage }>(proxy, 'cpu')
-  if (errors > 0) throw new Error(`Cannot measure: ${errors} of ${requests} requests failed`)
-  return (after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system) / requests
-}
-
-async function start(file: string, env: Record<string, string>): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(file, { env: { ...process.env, ...env }, execArgv: NODE_FLAGS, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  const { port } = await new Promise<{ port: number }>((resolve, reject) => {
-    child.once('message', message => resolve(message as { port: number }))
-    child.once('exit', code => reject(new Error(`Cannot start ${file}: it ended with ${code}`)))
-  })
-  return { child, port }
-}
-
-function ask<T>(child: ChildProcess, message: unknown): Promise<T> {
-  return new Promise(resolve => {
-    child.once('message', answer => resolve(answer as T))
-    child.send(message as object)
-  })
-}
-
-function median(values: readonly number[] = []): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
