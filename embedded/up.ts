@@ -116,7 +116,7 @@ async function start({ home, log, ports: wanted, onStep = () => {}, signal }: Up
 
   onStep('Starting router, control plane, builder and logger')
   const router = role('router', 'router/main.ts', bound => ({
-    ROUTER_BIND: LOOPBACK,
+    ROUTER_BIND: `${LOOPBACK},::1`,
     ROUTER_HTTP_PORT: at(bound, 'http', wanted['http-port']),
     ROUTER_HTTPS_PORT: at(bound, 'https', wanted['https-port']),
     ROUTER_GIT_PORT: at(bound, 'git', wanted['git-port']),

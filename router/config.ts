@@ -1,5 +1,6 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
 import { duration, type Environment, flag, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
+import { parseBind } from './bind.ts'
 
 export type RouterConfig = ReturnType<typeof routerConfig>
 
@@ -13,7 +14,10 @@ export function routerConfig(env: Environment) {
     publicHttpsPort: port('ROUTER_PUBLIC_HTTPS_PORT', '443'),
     healthPort: port('ROUTER_HEALTH_PORT', '9090'),
     adminPort: port('ROUTER_ADMIN_PORT', '9091'),
-    bind: text('ROUTER_BIND', '0.0.0.0'),
+    // Addresses between commas; `::` is both families, or IPv4 alone where IPv6 is off.
+    bind: parsed('ROUTER_BIND', '::', parseBind),
+    // shared: all workers accept from one queue, also where the system could spread connections over them.
+    listeners: oneOf('ROUTER_LISTENERS', ['auto', 'shared'], 'auto'),
     // How many processes serve. 1: the process that watches serves too, and one kill costs both.
     workers: parsed('ROUTER_WORKERS', 'auto', parseWorkers),
     accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),

@@ -73,6 +73,8 @@ suite('the router as processes, two of them workers', { skip: process.platform !
     assert.equal(errors.trim().split('\n').length, 1)
   })
 
+  test('SIGHUP replaces all workers, and no connection is refused or cut', { timeout: 60_000 }, () => replaceUnderLoad(router))
+
   test('SIGTERM lets a running exchange end, refuses new connections and leaves no process', async () => {
     const workers = await workersOf(router)
     const slow = get(router.ports['http']!, 'shop.test', '/slow')
@@ -100,6 +102,56 @@ suite('a router that is killed', { skip: process.platform !== 'linux' }, () => {
     await rm(folder, { recursive: true })
   })
 })
+
+suite('workers that share their sockets', { skip: process.platform !== 'linux' }, () => {
+  test('serve, die and are replaced like others', { timeout: 60_000 }, async () => {
+    const app = createServer((_, response) => response.end('app'))
+    await new Promise<void>(resolve => app.listen(0, '127.0.0.1', resolve))
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-'))
+    await write(folder, 'shop.test', (app.address() as AddressInfo).port)
+    const router = await Router.start(folder, { ROUTER_LISTENERS: 'shared' })
+    try {
+      const [victim] = await workersOf(router)
+      process.kill(victim!, 'SIGKILL')
+      // The other one takes all.
+      assert.deepEqual(await statuses(router, 'shop.test', 20), [200])
+      await eventually(async () => (await workersOf(router)).filter(pid => pid !== victim).length === 2)
+      await replaceUnderLoad(router)
+    } finally {
+      router.process.kill('SIGKILL')
+      await new Promise(resolve => app.close(resolve))
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
+/** Replaces the workers while clients open one connection after the other; each must be served. */
+async function replaceUnderLoad(router: Router): Promise<void> {
+  const before = await workersOf(router)
+  assert.equal(before.length, 2)
+  const over = new AbortController()
+  const failures: unknown[] = []
+  let count = 0
+  const clients = Array.from({ length: 8 }, async () => {
+    while (!over.signal.aborted) {
+      await get(router.ports['http']!, 'shop.test').then(
+        ({ status }) => (status === 200 ? count++ : failures.push(status)),
+        error => failures.push(error),
+      )
+    }
+  })
+  await eventually(async () => count > 20)
+  router.process.kill('SIGHUP')
+  await eventually(async () => {
+    const now = await workersOf(router)
+    return now.length === 2 && now.every(pid => !before.includes(pid))
+  }, 30_000)
+  const during = count
+  await eventually(async () => count > during + 20)
+  over.abort()
+  await Promise.all(clients)
+  assert.deepEqual(failures, [])
+}
 
 function isAlive(pid: number): boolean {
   try {
@@ -205,8 +257,8 @@ function handshake(port: number, session?: Buffer): Promise<{ isReused: boolean;
   })
 }
 
-async function eventually(isSo: () => Promise<boolean>) {
-  const deadline = performance.now() + 5000
+async function eventually(isSo: () => Promise<boolean>, withinMs = 5000) {
+  const deadline = performance.now() + withinMs
   while (!(await isSo())) {
     assert.ok(performance.now() < deadline, 'it did not come about in time')
     await new Promise(resolve => setTimeout(resolve, 5))

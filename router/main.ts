@@ -10,9 +10,12 @@ const env = process.env
 await runRole(
   'router',
   async (log, signal) => {
+    // Before there is a worker to replace it means nothing; by default it would end the process.
+    process.on('SIGHUP', () => {})
     const config = routerConfig(env)
     const api = config.manifests ? await openManifests(config.manifests, { log }) : connectKubernetes(await readCredentials(env))
     const router = await startRouter(config, api, log, signal)
+    process.on('SIGHUP', () => void router.replaceWorkers())
     return {
       ports: router.ports ?? {},
       stop: async () => {

@@ -1,10 +1,16 @@
 import type { TrafficStats } from './serve/stats.ts'
 import type { TableDelta } from './table/spec.ts'
-import type { Ports, WorkerOptions } from './worker.ts'
+import type { ListenSocket, Ports, WorkerOptions } from './worker.ts'
 
 /** From the process that watches to one that serves, in order: `start` first, then any number of the others. */
 export type ToWorker =
-  | { readonly type: 'start'; readonly index: number; readonly options: WorkerOptions; readonly table: TableDelta }
+  | {
+      readonly type: 'start'
+      readonly index: number
+      readonly options: WorkerOptions
+      readonly sockets: readonly ListenSocket[]
+      readonly table: TableDelta
+    }
   | { readonly type: 'table'; readonly delta: TableDelta }
   | { readonly type: 'stats' }
   | { readonly type: 'reopen' }

@@ -221,7 +221,7 @@ class Folder {
     this.#stops.push(() => api.close())
     const router = await startRouter(config, wrap(api), log, new AbortController().signal)
     this.#stops.push(() => router.stop())
-    return router as Running & { ports: { http: number; https: number; health: number; admin: number; git?: number } }
+    return router as unknown as Running & { ports: { http: number; https: number; health: number; admin: number; git?: number } }
   }
 
   async close() {

@@ -5,6 +5,7 @@ import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
 import { startAdminPorts } from './admin.ts'
+import { usableAddresses } from './bind.ts'
 import type { RouterConfig } from './config.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { routerMetrics } from './metrics.ts'
@@ -17,6 +18,12 @@ import type { TableDelta } from './table/spec.ts'
 /** How long a start waits for the API server before it serves the table of the last run. */
 const SAVED_TABLE_AFTER_MS = 3000
 
+/** The router, and what its process tells it. */
+export interface RunningRouter extends Running {
+  /** Puts new processes in the place of the workers, without a refused connection (SIGHUP). */
+  replaceWorkers(): Promise<void>
+}
+
 /**
  * The router as a whole: it watches the cluster, builds the table and hands each change to the workers.
  *
@@ -26,7 +33,7 @@ const SAVED_TABLE_AFTER_MS = 3000
  * @param signal gives up a start that still waits for a table
  * @throws {Error} when a port cannot be had
  */
-export async function startRouter(config: RouterConfig, api: KubernetesApi, log: Log, signal: AbortSignal): Promise<Running> {
+export async function startRouter(config: RouterConfig, api: KubernetesApi, log: Log, signal: AbortSignal): Promise<RunningRouter> {
   const stack = new Stack(log)
   let fleet: Fleet | undefined
   let isDraining = false
@@ -58,18 +65,19 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       if (!fleet) return ['waiting for the first complete reading of the cluster']
       return fleet.serving > 0 ? [] : ['no worker serves']
     }
-    const admin = stack.add('admin ports', await startAdminPorts({ ...config, log, metrics, builder, ready }))
+    const addresses = usableAddresses(config.bind, log)
+    const admin = stack.add('admin ports', await startAdminPorts({ ...config, bind: addresses[0]!, log, metrics, builder, ready }))
 
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)
     const started = await startFleet({
       listen: {
-        bind: config.bind,
+        bind: addresses,
         httpPort: config.httpPort,
         httpsPort: config.httpsPort,
         gitPort: config.gitPort,
         publicHttpsPort: config.publicHttpsPort,
-        reusePort: false,
+        listeners: config.listeners,
       },
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
@@ -92,6 +100,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       get ports() {
         return { ...started.ports, health: admin.health, admin: admin.admin }
       },
+      replaceWorkers: () => started.replace(config.drainTimeoutMs),
       async stop() {
         isDraining = true
         await delay(config.drainDelayMs)

@@ -3,8 +3,8 @@ import type { FromWorker, ToWorker } from './messages.ts'
 import { Worker } from './worker.ts'
 
 /**
- * A worker as a process of its own, under `router/fleet.ts`: it takes the table over IPC and says what it did. It ends with its parent
- * (the cluster module sees to that), and leaves signals to it: a Ctrl-C reaches the whole group.
+ * A worker as a process of its own, under `router/fleet.ts`: it takes the table over IPC and says what it did. It ends with its parent,
+ * and leaves signals to it: a Ctrl-C reaches the whole group.
  */
 let log = createLog({ role: 'router' })
 let worker: Worker | undefined
@@ -13,6 +13,8 @@ process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 // To the whole group, as some log rotations send it; Node would else start its inspector.
 process.on('SIGUSR1', () => void worker?.reopenLog())
+process.on('SIGHUP', () => {})
+process.on('disconnect', () => process.exit(0))
 process.on('uncaughtException', error => {
   log.error('uncaught exception', { error })
   process.exit(70)
@@ -43,10 +45,10 @@ async function receive(message: ToWorker): Promise<void> {
   }
 }
 
-async function start({ options, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+async function start({ options, sockets, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
   worker = new Worker(table, options, log)
   try {
-    answer({ type: 'listening', ports: await worker.listen() })
+    answer({ type: 'listening', ports: await worker.listen(sockets) })
   } catch (error) {
     answer({ type: 'failed', message: (error as Error).message })
   }

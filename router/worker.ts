@@ -1,4 +1,6 @@
+import type { BoundSocket } from 'node:net'
 import type { Log } from '../kernel/log.ts'
+import type { PortName } from './held-sockets.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
 import { findMoves } from './table/endpoint-moves.ts'
@@ -6,20 +8,26 @@ import type { TableDelta } from './table/spec.ts'
 import { Table } from './table/table.ts'
 import { ServerTls, type TlsSecrets } from './tls/server-options.ts'
 
-/** Where a worker listens. Port 0 is any free one. */
+/** Where workers listen. Port 0 is any free one. */
 export interface Listen {
-  readonly bind: string
+  readonly bind: readonly string[]
   readonly httpPort: number
   readonly httpsPort: number
   readonly gitPort: number
   /** The port of https as clients see it, for redirects; 0 is the one that was bound. */
   readonly publicHttpsPort: number
-  /** Other processes listen on the same ports (SO_REUSEPORT). */
-  readonly reusePort: boolean
+  /** `shared`: all from one queue; `auto`: each from its own where the system has SO_REUSEPORT. */
+  readonly listeners: 'auto' | 'shared'
+}
+
+/** A bound socket to listen on: one of this process, or a descriptor that it inherited. */
+export interface ListenSocket {
+  readonly name: PortName
+  readonly socket: BoundSocket | { readonly fd: number }
 }
 
 export interface WorkerOptions {
-  readonly listen: Listen
+  readonly listen: Pick<Listen, 'publicHttpsPort'>
   readonly tls: TlsSecrets
   readonly accessLog: 'classic' | 'json' | 'off'
   /** The file that access lines are appended to; absent: standard output. */
@@ -37,16 +45,15 @@ export interface Ports {
 export class Worker {
   readonly #server: Server
   readonly #tls: ServerTls
-  readonly #options: WorkerOptions
   readonly #log: Log
   #table: Table
   #httpsPort: number | undefined
-  #openingGit: Promise<number> | undefined
+  #gitSockets: readonly ListenSocket[] = []
+  #openingGit: Promise<number[]> | undefined
   #gitPort: number | undefined
 
   /** @param whole the first table */
   constructor(whole: TableDelta, options: WorkerOptions, log: Log) {
-    this.#options = options
     this.#log = log
     this.#table = new Table().apply(whole)
     this.#tls = new ServerTls(this.#table, options.tls, log)
@@ -70,10 +77,16 @@ export class Worker {
   }
 
   /** @throws {Error} `EADDRINUSE` and the like */
-  async listen(): Promise<Ports> {
-    const { bind, httpPort, httpsPort, reusePort } = this.#options.listen
-    const http = await this.#server.listenHttp(httpPort, bind, { reusePort })
-    const https = await this.#server.listenHttps(httpsPort, bind, { reusePort })
+  async listen(sockets: readonly ListenSocket[]): Promise<Ports> {
+    this.#gitSockets = sockets.filter(({ name }) => name === 'git')
+    const listenOn = (name: PortName) =>
+      Promise.all(
+        sockets
+          .filter(held => held.name === name)
+          .map(({ socket }) => (name === 'http' ? this.#server.listenHttp(socket) : this.#server.listenHttps(socket))),
+      )
+    const [http = 0] = await listenOn('http')
+    const [https = 0] = await listenOn('https')
     this.#httpsPort = https
     const git = await this.#listenGit()
     return { http, https, ...(git !== undefined && { git }) }
@@ -106,13 +119,12 @@ export class Worker {
     return this.#server.stop()
   }
 
-  /** No builder, no listener (contract section 3); after a failure it is tried again with the next change. */
+  /** No builder, no listener (contract section 3). */
   async #listenGit(): Promise<number | undefined> {
-    if (!this.#table.git && !this.#openingGit) return undefined
-    const { bind, gitPort, reusePort } = this.#options.listen
-    this.#openingGit ??= this.#server.listenGit(gitPort, bind, { reusePort })
+    if ((!this.#table.git && !this.#openingGit) || this.#gitSockets.length === 0) return undefined
+    this.#openingGit ??= Promise.all(this.#gitSockets.map(({ socket }) => this.#server.listenGit(socket)))
     try {
-      const port = await this.#openingGit
+      const [port = 0] = await this.#openingGit
       if (this.#gitPort === undefined) this.#log.info('git port opened', { port })
       this.#gitPort = port
       return port

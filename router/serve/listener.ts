@@ -1,4 +1,4 @@
-import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
+import { type AddressInfo, type BoundSocket, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { adoptSocket, type Receiver, readSocket } from '../http1/sockets.ts'
 import type { Wheel } from '../http1/wheel.ts'
@@ -10,11 +10,11 @@ import { readProxyHeader } from './proxy-protocol.ts'
 // Keep-alive probes find the clients that vanished from under a WebSocket or an idle connection.
 const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
-/** How a port is opened. */
-export interface ListenOptions {
-  /** Lets several processes listen on one port, the kernel spreading connections over them. */
-  readonly reusePort?: boolean
-}
+/** Connections that wait in the kernel for their turn; the system has a limit of its own (`net.core.somaxconn`). */
+const BACKLOG = 4096
+
+/** Where to listen: an address with a port (0: any), or a socket that is bound already. */
+export type ListenAt = { readonly port: number; readonly host: string } | { readonly fd: number } | BoundSocket
 
 /** Who is at the other end of an accepted connection. */
 export interface Peer {
@@ -33,6 +33,8 @@ export interface ListenerHost {
   arriving: number
   /** Whether one more connection may come; when not, it is closed at once. */
   admit(): boolean
+  /** A connection that was arriving has closed. */
+  left(): void
   /** A connection was turned away before it was served. */
   turnedAway(): void
 }
@@ -48,13 +50,7 @@ export interface Listener {
 }
 
 /** Opens a port for plain connections, with the PROXY header in front of each where the settings say so. */
-export async function listenPlain(
-  port: number,
-  host: string,
-  options: ListenOptions,
-  owner: ListenerHost,
-  serve: Serve,
-): Promise<Listener> {
+export async function listenPlain(at: ListenAt, owner: ListenerHost, serve: Serve): Promise<Listener> {
   const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, raw => {
     const peer = peerOf(raw)
     // It may be gone again by now.
@@ -72,14 +68,12 @@ export async function listenPlain(
       })
     } else adoptSocket(raw, socket => serve(socket, peer))
   })
-  return listen(server, port, host, options)
+  return listen(server, at)
 }
 
 /** Opens a port for TLS connections. */
 export async function listenTls(
-  port: number,
-  host: string,
-  options: ListenOptions,
+  at: ListenAt,
   tls: TlsOptions,
   owner: ListenerHost,
   serve: Serve,
@@ -120,22 +114,21 @@ export async function listenTls(
     raw.on('close', () => arrivals.delete(key))
     secured.emit('connection', raw)
   }
-  const listener = await listen(server, port, host, options)
+  const listener = await listen(server, at)
   return { ...listener, tls: secured }
 }
 
-async function listen(server: NetServer, port: number, host: string, { reusePort = false }: ListenOptions): Promise<Listener> {
+async function listen(server: NetServer, at: ListenAt): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ port, host, reusePort, backlog: 4096 }, () => {
+    server.listen(at, BACKLOG, () => {
       server.off('error', reject)
       resolve()
     })
   })
   // Too many open files: the kernel keeps the connection waiting, accepting goes on with the next that closes.
   server.on('error', () => {})
-  const address = server.address()
-  return { port: address !== null && typeof address === 'object' ? address.port : port, stop: () => void server.close() }
+  return { port: (server.address() as AddressInfo).port, stop: () => void server.close() }
 }
 
 /** Where a PROXY header is required, only those may come in whose word is believed: any other could name any address. */
@@ -152,7 +145,10 @@ function arrival(socket: Socket, owner: ListenerHost): () => void {
     if (counted) owner.arriving--
     counted = false
   }
-  socket.once('close', arrived)
+  socket.once('close', () => {
+    arrived()
+    owner.left()
+  })
   return arrived
 }
 

@@ -18,9 +18,12 @@ import type { ErrorCode } from './errors.ts'
 import type { Downstream, Exchange, RequestSink } from './exchange.ts'
 import { handle } from './handle.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
-import { type Listener, type ListenerHost, type ListenOptions, listenPlain, listenTls, type Peer } from './listener.ts'
+import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
 import type { Phases } from './phases.ts'
 import { Tally, type TrafficStats } from './stats.ts'
+
+/** Under a flood the queue is never empty: the listeners close all the same. */
+const DRAIN_TURNS_MAX = 1000
 
 /** What a server is made of. */
 export interface ServerOptions {
@@ -39,11 +42,11 @@ export interface ServerOptions {
 
 /** One worker's data plane. */
 export interface Server {
-  /** Opens a port (0: any) and returns its number. */
-  listenHttp(port: number, host: string, options?: ListenOptions): Promise<number>
-  listenHttps(port: number, host: string, options?: ListenOptions): Promise<number>
+  /** Opens a port and returns its number. */
+  listenHttp(at: ListenAt): Promise<number>
+  listenHttps(at: ListenAt): Promise<number>
   /** For raw connections to the table's `git` route. */
-  listenGit(port: number, host: string, options?: ListenOptions): Promise<number>
+  listenGit(at: ListenAt): Promise<number>
   /** Tells what a change of the table did to an app's endpoints, before or after it is in place. */
   moveEndpoints(moves: EndpointMoves): void
   /** Another default certificate, other ticket keys or versions for handshakes to come. */
@@ -81,7 +84,9 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
   readonly #tlsServers: TlsServer[] = []
-  #emptied: (() => void) | undefined
+  /** Connections that listeners have asked about, whatever became of them. */
+  #arrivals = 0
+  #emptied = () => {}
 
   constructor(options: ServerOptions) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -97,18 +102,18 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogTarget ?? { fd: 1 }, options.log)
   }
 
-  async listenHttp(port: number, host: string, options: ListenOptions = {}): Promise<number> {
-    return this.#opened(await listenPlain(port, host, options, this, (socket, peer) => this.#connection(socket, peer, false)))
+  async listenHttp(at: ListenAt): Promise<number> {
+    return this.#opened(await listenPlain(at, this, (socket, peer) => this.#connection(socket, peer, false)))
   }
 
-  async listenHttps(port: number, host: string, options: ListenOptions = {}): Promise<number> {
-    const listener = await listenTls(port, host, options, this.#tlsOptions, this, (socket, peer) => this.#connection(socket, peer, true))
+  async listenHttps(at: ListenAt): Promise<number> {
+    const listener = await listenTls(at, this.#tlsOptions, this, (socket, peer) => this.#connection(socket, peer, true))
     this.#tlsServers.push(listener.tls)
     return this.#opened(listener)
   }
 
-  async listenGit(port: number, host: string, options: ListenOptions = {}): Promise<number> {
-    return this.#opened(await listenPlain(port, host, options, this, (socket, peer) => this.#relay(socket, peer)))
+  async listenGit(at: ListenAt): Promise<number> {
+    return this.#opened(await listenPlain(at, this, (socket, peer) => this.#relay(socket, peer)))
   }
 
   moveEndpoints({ left, arrived }: EndpointMoves): void {
@@ -122,18 +127,27 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
 
   async drain(deadlineMs: number): Promise<void> {
     this.draining = true
-    for (const listener of this.#listeners) listener.stop()
+    const cutAt = performance.now() + deadlineMs
+    const deadline = setTimeout(() => this.#emptied(), deadlineMs)
     for (const connection of this.#connections) connection.drain()
-    if (this.#connections.size + this.#relays.size > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, deadlineMs)
-        this.#emptied = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    await this.#stopAccepting()
+    await new Promise<void>(resolve => {
+      this.#emptied = resolve
+      this.#noteEmpty()
+      if (performance.now() >= cutAt) resolve()
+    })
+    clearTimeout(deadline)
     await this.stop()
+  }
+
+  /** Closes the listeners once the connections that the kernel has accepted are taken: those left in its queue would be reset. */
+  async #stopAccepting(): Promise<void> {
+    for (let quietTurns = 0, turns = 0; quietTurns < 2 && turns < DRAIN_TURNS_MAX; turns++) {
+      const before = this.#arrivals
+      await new Promise(setImmediate)
+      quietTurns = this.#arrivals === before ? quietTurns + 1 : 0
+    }
+    for (const listener of this.#listeners) listener.stop()
   }
 
   async stop(): Promise<void> {
@@ -184,12 +198,17 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#accessLog?.add(this.#lines.refusal({ code, text, address: client.address, bytesSent }, this.table().settings.logFormat))
   }
 
+  left(): void {
+    this.#noteEmpty()
+  }
+
   turnedAway(): void {
     this.#tally.stats.connectionsRefused++
   }
 
   admit(): boolean {
-    return !this.draining && this.#connections.size + this.#relays.size + this.arriving < this.limits.connectionsMax
+    this.#arrivals++
+    return this.#connections.size + this.#relays.size + this.arriving < this.limits.connectionsMax
   }
 
   failed(error: unknown): void {
@@ -243,6 +262,6 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   #noteEmpty(): void {
-    if (this.#connections.size + this.#relays.size === 0) this.#emptied?.()
+    if (this.#connections.size + this.#relays.size + this.arriving === 0) this.#emptied()
   }
 }

@@ -145,9 +145,9 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
   const bed = {
     server,
     table: tableOf(options),
-    port: await server.listenHttp(0, '127.0.0.1'),
-    httpsPort: options.tls ? await server.listenHttps(0, '127.0.0.1') : 0,
-    gitPort: options.git ? await server.listenGit(0, '127.0.0.1') : 0,
+    port: await server.listenHttp({ port: 0, host: '127.0.0.1' }),
+    httpsPort: options.tls ? await server.listenHttps({ port: 0, host: '127.0.0.1' }) : 0,
+    gitPort: options.git ? await server.listenGit({ port: 0, host: '127.0.0.1' }) : 0,
     send(bytes: string): RawClient {
       const client = new RawClient(connect({ port: bed.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
       clients.add(client)

@@ -1,0 +1,119 @@
+import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
+import { join } from 'node:path'
+import type { Held } from './held-sockets.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import type { TrafficStats } from './serve/stats.ts'
+import type { TableDelta } from './table/spec.ts'
+import type { Ports, WorkerOptions } from './worker.ts'
+
+const STATS_TIMEOUT_MS = 1000
+/** What a worker may take beyond its deadline before it is killed. */
+const GRACE_MS = 2000
+
+/** V8's young generation as the measurements of `ARCHITECTURE.md` want it: requests leave garbage that dies at once. */
+const WORKER_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64', '--single-threaded-gc']
+
+/** Input, output, errors and the channel stand before what a worker inherits. */
+const FIRST_DESCRIPTOR = 4
+
+/** One worker process, and what it said last. */
+export class Slot {
+  readonly index: number
+  readonly listening: Promise<Ports>
+  /** How it ended: a signal or a code. */
+  readonly exited: Promise<string>
+  isListening = false
+  /** Whether it has ever listened. */
+  hasListened = false
+  /** Whether another has its place, so that its end is none to mend. */
+  isRetiring = false
+  /** When the oldest table was sent of which it has not spoken. */
+  pendingSince: number | undefined
+  readonly #process: ChildProcess
+  readonly #sockets: readonly Held[]
+  readonly #onStats = new Set<(stats: TrafficStats | undefined) => void>()
+
+  /** @param sockets which the process inherits; they stay open here */
+  constructor(index: number, sockets: readonly Held[]) {
+    this.index = index
+    this.#sockets = sockets
+    const descriptors = sockets.map(({ socket }) => socket.fd())
+    this.#process = fork(join(import.meta.dirname, 'worker-process.ts'), [], {
+      execArgv: [...process.execArgv, ...WORKER_FLAGS],
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors] as StdioOptions,
+    })
+    this.exited = new Promise(resolve => {
+      this.#process.once('exit', (code, signal) => resolve(signal ?? `code ${code}`))
+      // Later it is about a message: its process may go in the midst of a send, and the exit says what there is to say.
+      this.#process.on('error', error => this.#process.pid === undefined && resolve(error.message))
+    })
+    this.listening = new Promise((resolve, reject) => {
+      this.#process.on('message', (message: FromWorker) => {
+        if (message.type === 'listening') {
+          this.isListening = true
+          this.hasListened = true
+          resolve(message.ports)
+        } else if (message.type === 'failed') {
+          reject(new Error(message.message))
+          this.kill()
+        } else if (message.type === 'applied') this.pendingSince = undefined
+        else if (message.type === 'stats') this.#answerStats(message.stats)
+      })
+      void this.exited.then(how => {
+        this.isListening = false
+        this.#answerStats(undefined)
+        reject(new Error(`Worker ended before it listened: ${how}`))
+      })
+    })
+    // Who has no use for it is not to be killed by its failure.
+    this.listening.catch(() => {})
+  }
+
+  /** Lets it serve. @param table the whole one of the moment */
+  start(options: WorkerOptions, table: TableDelta): void {
+    const sockets = this.#sockets.map(({ name }, index) => ({ name, socket: { fd: FIRST_DESCRIPTOR + index } }))
+    this.send({ type: 'start', index: this.index, options, sockets, table })
+  }
+
+  send(message: ToWorker): void {
+    if (this.#process.connected) this.#process.send(message)
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+
+  /** Another has its place: drains it, see {@link drain}. */
+  retire(deadlineMs: number): Promise<void> {
+    this.isRetiring = true
+    return this.drain(deadlineMs)
+  }
+
+  /** Lets it finish what runs. @returns when it has ended; soon after the deadline by force */
+  async drain(deadlineMs: number): Promise<void> {
+    this.send({ type: 'drain', deadlineMs })
+    const late = setTimeout(() => this.kill(), deadlineMs + GRACE_MS)
+    await this.exited
+    clearTimeout(late)
+  }
+
+  /** @returns `undefined` from one that is gone or does not answer */
+  askStats(): Promise<TrafficStats | undefined> {
+    if (!this.isListening) return Promise.resolve(undefined)
+    return new Promise(resolve => {
+      const late = setTimeout(() => this.#onStats.delete(done) && resolve(undefined), STATS_TIMEOUT_MS)
+      const done = (stats: TrafficStats | undefined) => {
+        clearTimeout(late)
+        resolve(stats)
+      }
+      this.#onStats.add(done)
+      this.send({ type: 'stats' })
+    })
+  }
+
+  #answerStats(stats: TrafficStats | undefined): void {
+    for (const done of this.#onStats) done(stats)
+    this.#onStats.clear()
+  }
+}
