@@ -1,6 +1,6 @@
-import type { BoundSocket } from 'node:net'
 import type { Log } from '../kernel/log.ts'
 import type { PortName } from './held-sockets.ts'
+import type { ListenAt } from './serve/listener.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
 import { findMoves } from './table/endpoint-moves.ts'
@@ -20,10 +20,10 @@ export interface Listen {
   readonly listeners: 'auto' | 'shared'
 }
 
-/** A bound socket to listen on: one of this process, or a descriptor that it inherited. */
+/** A socket to listen on, usually one that was bound before (held-sockets.ts). */
 export interface ListenSocket {
   readonly name: PortName
-  readonly socket: BoundSocket | { readonly fd: number }
+  readonly socket: ListenAt
 }
 
 export interface WorkerOptions {

@@ -41,10 +41,11 @@ export class Router {
       type: 'start',
       index: 1,
       options: {
-        listen: { bind: '127.0.0.1', httpPort: 0, httpsPort: 0, gitPort: 0, publicHttpsPort: 443, reusePort: false },
+        listen: { publicHttpsPort: 443 },
         tls: { ticketKeys: randomBytes(48) },
         accessLog: options.accessLogFd === undefined ? 'off' : 'classic',
       },
+      sockets: (['http', 'https'] as const).map(name => ({ name, socket: { host: '127.0.0.1', port: 0 } })),
       table: builder.whole(),
     } satisfies ToWorker)
     if (answer.type !== 'listening') throw new Error(`Cannot start the router: ${JSON.stringify(answer)}`)
