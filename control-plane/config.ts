@@ -26,6 +26,8 @@ export function controlPlaneConfig(env: Environment) {
     reservedNames: list('CONTROLLER_RESERVED_NAMES'),
     /** How long one batch of new pods may take. */
     deployTimeoutMs: duration('CONTROLLER_DEPLOY_TIMEOUT', '120s'),
+    /** What a pod that took traffic is left before it is told to end, so that every router has heard of it; 0s: nothing. */
+    stopDelayMs: duration('CONTROLLER_STOP_DELAY', '3s'),
     runTimeoutMs: duration('CONTROLLER_RUN_TIMEOUT', '20m'),
     destroyTimeoutMs: duration('CONTROLLER_DESTROY_TIMEOUT', '2m'),
     /** Wrong passwords for one name from one address within a minute. */

@@ -89,7 +89,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     stack.add('outside client', { stop: () => outside.close() })
     const hooks = new DeployHooks(config.deployHookUrls, config.deployHookSecret, outside, log)
     const cluster = new Cluster(api)
-    const { deployTimeoutMs: batchTimeoutMs } = config
+    const { deployTimeoutMs: batchTimeoutMs, stopDelayMs } = config
     const { routerUrl, platformDomain } = config
     const probe = routerUrl ? stack.add('router probe', new RouterProbe(routerUrl, platformDomain, log)) : undefined
     const locks = new AppLocks()
@@ -97,7 +97,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const deployer = new Deployer({
       records,
       cluster,
-      processes: new Processes(cluster, workloads, batchTimeoutMs),
+      processes: new Processes(cluster, workloads, { batchTimeoutMs, stopDelayMs }),
       routing,
       locks,
       platformLog,

@@ -151,6 +151,8 @@ async function start({ home, log, ports: wanted, onStep = () => {}, signal }: Up
         CONTROLLER_LOGGER_URL: `http://${LOOPBACK}:${loggerPort}`,
         CONTROLLER_ROUTER_URL: `http://${LOOPBACK}:${public_['http']}`,
         CONTROLLER_REGISTRATION: 'enabled',
+        // One router beside its API server hears of an endpoint in milliseconds.
+        CONTROLLER_STOP_DELAY: '1s',
         CONTROLLER_PUBLIC_HTTP_PORT: String(public_['http']),
         CONTROLLER_PUBLIC_HTTPS_PORT: String(public_['https']),
       }),

@@ -5,7 +5,7 @@ import type { Release } from '../domain/release.ts'
 import { batchSize, buildDeployment, rolloutTimeoutMs } from './deployment.ts'
 import { environmentOf } from './environment.ts'
 
-const options = { replicas: 2, isRouted: true, nodeCount: 1 }
+const options = { replicas: 2, isRouted: true, nodeCount: 1, stopDelaySeconds: 3 }
 
 suite('buildDeployment()', () => {
   test('has a selector without the version, and pods with it', () => {
@@ -20,6 +20,22 @@ suite('buildDeployment()', () => {
       buildDeployment(release(), 'web', { ...options, isRouted }).spec?.template.spec?.containers[0]?.readinessProbe
     assert.deepEqual(probe(true)?.tcpSocket, { port: 5000 })
     assert.equal(probe(false), undefined)
+  })
+
+  test('leaves a pod time until every router has heard that it goes, unless the app says what it does then', () => {
+    const podOf = (maps: Partial<ConfigMaps>, stopDelaySeconds = 3) => {
+      const spec = buildDeployment(release(maps), 'web', { ...options, stopDelaySeconds }).spec!.template.spec!
+      return [spec.containers[0]!.lifecycle, spec.terminationGracePeriodSeconds]
+    }
+    assert.deepEqual(podOf({}), [{ preStop: { sleep: { seconds: 3 } } }, 33])
+    assert.deepEqual(podOf({ termination_grace_period: { web: '5' } })[1], 8)
+    const command = (line: string) => ({ exec: { command: ['/bin/bash', '-c', line] } })
+    assert.deepEqual(podOf({ lifecycle_pre_stop: { web: 'sleep 1' } }), [{ preStop: command('sleep 1') }, 30])
+    assert.deepEqual(podOf({ lifecycle_post_start: { web: 'echo' } }), [
+      { postStart: command('echo'), preStop: { sleep: { seconds: 3 } } },
+      33,
+    ])
+    assert.deepEqual(podOf({}, 0), [undefined, 30])
   })
 
   test('prefers the probes of the type to those of web/cmd, and takes neither for a worker', () => {

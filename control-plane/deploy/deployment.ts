@@ -12,6 +12,8 @@ export interface DeploymentOptions {
   readonly isRouted: boolean
   /** How many nodes may take pods: so many new ones start at once. */
   readonly nodeCount: number
+  /** What a pod is left between the word that it goes and the signal to end. */
+  readonly stopDelaySeconds: number
 }
 
 /** Names the Deployment of a process type. */
@@ -42,7 +44,7 @@ export function buildDeployment(release: Release, type: string, options: Deploym
         rollingUpdate: { maxUnavailable: 0, maxSurge: batchSize(release, options.replicas, options.nodeCount) },
       },
       ...(/^\d{1,4}$/.test(history) ? { revisionHistoryLimit: Number(history) } : {}),
-      template: podTemplate(release, type, options.isRouted),
+      template: podTemplate(release, type, options),
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Container, EnvVar, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1'
+import type { Container, EnvVar, LifecycleHandler, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS } from '../../kernel/contract.ts'
 import { own } from '../domain/fields.ts'
 import { type Probe, ROUTABLE_TYPE } from '../domain/healthcheck.ts'
@@ -15,9 +15,15 @@ const GRACE_SECONDS = 30
 /**
  * The pods of one process type.
  *
- * @param isRouted whether the type takes the app's traffic: it must listen before it counts as ready
+ * @param options.isRouted whether the type takes the app's traffic: it must listen before it counts as ready
+ * @param options.stopDelaySeconds until every router has heard that a pod goes: only then is it told to end
  */
-export function podTemplate(release: Release, type: string, isRouted: boolean): PodTemplateSpec {
+export function podTemplate(
+  release: Release,
+  type: string,
+  { isRouted, stopDelaySeconds }: { readonly isRouted: boolean; readonly stopDelaySeconds: number },
+): PodTemplateSpec {
+  const delaySeconds = own(release.config.lifecycle_pre_stop, type) === undefined ? stopDelaySeconds : 0
   return {
     metadata: {
       labels: {
@@ -28,9 +34,13 @@ export function podTemplate(release: Release, type: string, isRouted: boolean): 
       },
     },
     spec: {
-      ...podSpec(release, type, commandOf(release, type), probesOf(release, type, isRouted)),
+      ...podSpec(release, type, commandOf(release, type), {
+        ...probesOf(release, type, isRouted),
+        ...lifecycleOf(release, type, delaySeconds),
+      }),
       restartPolicy: 'Always',
-      terminationGracePeriodSeconds: graceOf(release, type),
+      // The hook's time counts against the grace period, and the app is to have all of its own.
+      terminationGracePeriodSeconds: graceOf(release, type) + delaySeconds,
     },
   }
 }
@@ -44,7 +54,7 @@ export function runPodSpec(release: Release, command: string): PodSpec {
   }
 }
 
-function podSpec(release: Release, type: string, command: readonly string[] | undefined, probes: Partial<Container>): PodSpec {
+function podSpec(release: Release, type: string, command: readonly string[] | undefined, more: Partial<Container>): PodSpec {
   const { app, build, config } = release
   const { IMAGE_PULL_POLICY: pullPolicy } = config.values
   const resources = resourcesOf(own(config.memory, type), own(config.cpu, type))
@@ -56,8 +66,7 @@ function podSpec(release: Release, type: string, command: readonly string[] | un
     ...(type === 'run' ? {} : { ports: [{ name: PORT_NAME, containerPort: portOf(release), protocol: 'TCP' }] }),
     ...(pullPolicy ? { imagePullPolicy: pullPolicy as 'Always' } : {}),
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
-    ...probes,
-    ...(type === 'run' ? {} : lifecycleOf(release, type)),
+    ...more,
   }
   return {
     containers: [container],
@@ -112,12 +121,23 @@ function listens(release: Release): Probe {
   }
 }
 
-/** What runs after a process has started and before it is told to end; a shell reads both, as it reads the procfile's lines. */
-function lifecycleOf({ config }: Release, type: string): Pick<Container, 'lifecycle'> {
+/**
+ * What runs after a process has started and before it is told to end; a shell reads both, as it reads the procfile's lines.
+ *
+ * Kubernetes takes an endpoint out and tells its pod to end at the same moment. An app that ends at once, or closes the connections that a
+ * router keeps to it, would lose what routers send until they have heard of it, so the pod sleeps first; the kubelet itself does it, as
+ * an image need not have a shell.
+ */
+function lifecycleOf({ config }: Release, type: string, delaySeconds: number): Pick<Container, 'lifecycle'> {
   const hook = (line: string) => ({ exec: { command: ['/bin/bash', '-c', line] } })
   const [postStart, preStop] = [own(config.lifecycle_post_start, type), own(config.lifecycle_pre_stop, type)]
-  if (postStart === undefined && preStop === undefined) return {}
-  return { lifecycle: { ...(postStart ? { postStart: hook(postStart) } : {}), ...(preStop ? { preStop: hook(preStop) } : {}) } }
+  // Newer than our copy of the types: Kubernetes 1.30.
+  const sleep = { sleep: { seconds: delaySeconds } } as LifecycleHandler
+  const lifecycle = {
+    ...(postStart ? { postStart: hook(postStart) } : {}),
+    ...(preStop ? { preStop: hook(preStop) } : delaySeconds > 0 ? { preStop: sleep } : {}),
+  }
+  return Object.keys(lifecycle).length > 0 ? { lifecycle } : {}
 }
 
 function graceOf({ config }: Release, type: string): number {

@@ -16,12 +16,18 @@ export class Processes {
   readonly #cluster: Cluster
   readonly #workloads: Workloads
   readonly #batchTimeoutMs: number
+  readonly #stopDelaySeconds: number
 
-  /** @param batchTimeoutMs how long one batch of new pods may take to become ready */
-  constructor(cluster: Cluster, workloads: Workloads, batchTimeoutMs: number) {
+  /**
+   * @param options.batchTimeoutMs how long one batch of new pods may take to become ready
+   * @param options.stopDelayMs what a pod that took traffic is left before it is told to end
+   */
+  constructor(cluster: Cluster, workloads: Workloads, options: { batchTimeoutMs: number; stopDelayMs: number }) {
     this.#cluster = cluster
     this.#workloads = workloads
-    this.#batchTimeoutMs = batchTimeoutMs
+    this.#batchTimeoutMs = options.batchTimeoutMs
+    // The kubelet counts in seconds.
+    this.#stopDelaySeconds = Math.ceil(options.stopDelayMs / 1000)
   }
 
   /** Makes all Deployments those of a release, without waiting for their pods. */
@@ -89,11 +95,14 @@ export class Processes {
 
   /** @param overrule whether the number of pods is set even where an autoscaler sets it otherwise */
   async #write(app: App, release: Release, type: string, overrule = false): Promise<Stored<Deployment>> {
+    const isRouted = app.settings.routable && routableType(app.formation, release.build!) === type
+    const takesTraffic = isRouted || Object.hasOwn(app.services ?? {}, type)
     const nodes = await this.#cluster.nodes().catch(() => [])
     const wanted = buildDeployment(release, type, {
       replicas: own(app.formation, type) ?? 0,
-      isRouted: app.settings.routable && routableType(app.formation, release.build!) === type,
+      isRouted,
       nodeCount: nodes.length,
+      stopDelaySeconds: takesTraffic ? this.#stopDelaySeconds : 0,
     })
     return this.#cluster.applyDeployment(wanted, !overrule && Object.hasOwn(app.settings.autoscale, type))
   }

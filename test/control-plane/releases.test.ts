@@ -247,7 +247,7 @@ suite('control plane: releases', { timeout: 120_000 }, () => {
     assert.equal(spec?.containers[0]?.readinessProbe?.httpGet?.path, '/up')
     assert.equal(spec?.containers[0]?.env?.find(({ name }) => name === 'PORT')?.value, '7000')
     assert.deepEqual(spec?.nodeSelector, { disk: 'ssd' })
-    assert.equal(spec?.terminationGracePeriodSeconds, 5)
+    assert.equal(spec?.terminationGracePeriodSeconds, 5 + 3, 'its own, and the sleep until routers have heard that it goes')
     assert.equal(spec?.automountServiceAccountToken, false)
     assert.equal((await bed.api.get(RESOURCES.services, app, app)).spec?.ports?.[0]?.targetPort, 'http')
     const refused = await post('/config/', { tags: { disk: 'tape' } })

@@ -79,8 +79,8 @@ suite('control plane: what the second command line added', { timeout: 60_000 }, 
     assert.equal(web.terminationGracePeriodSeconds, 30)
     await bed.call('POST', '/v2/apps/shop/scale/', { token, body: { api: 1 } })
     const api = (await bed.api.get(RESOURCES.deployments, 'shop', 'shop-api')).spec!.template.spec!
-    assert.equal(api.terminationGracePeriodSeconds, 90)
-    assert.equal(api.containers[0]!.lifecycle, undefined)
+    assert.equal(api.terminationGracePeriodSeconds, 90 + 3)
+    assert.deepEqual(api.containers[0]!.lifecycle, { preStop: { sleep: { seconds: 3 } } }, 'it serves paths of the host')
     const latest = async () => (await bed.call('GET', '/v2/apps/shop/releases/?limit=1', { token })).body.results[0].summary
     assert.equal(
       await latest(),
