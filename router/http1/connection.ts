@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import type { Client } from '../serve/client.ts'
-import { ERRORS, type ErrorCode, errorReply, reasonOf } from '../serve/errors.ts'
+import { errorPage } from '../serve/error-page.ts'
+import { ERRORS, type ErrorCode, reasonOf } from '../serve/errors.ts'
 import type { Downstream, RequestSink } from '../serve/exchange.ts'
+import { errorLine } from '../serve/headers.ts'
 import type { Limits } from '../serve/limits.ts'
 import type { RouterSettings } from '../table/route.ts'
 import { answerHead } from './answer.ts'
@@ -389,10 +391,11 @@ export class Connection implements Receiver, Downstream, Timed {
     const start = text === '' ? this.#head.start : text
     this.#head.clear()
     const before = this.#writer.bytesWritten
-    const reply = errorReply(code, undefined)
+    const page = errorPage(code, undefined)
+    const fields = page.fields + errorLine(code, this.#host.settings())
     const status = ERRORS[code].status
     this.#writer.text(
-      `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${reply.fields}Content-Length: ${reply.body.length}\r\nConnection: close\r\n\r\n${reply.body}`,
+      `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}Content-Length: ${page.body.length}\r\nConnection: close\r\n\r\n${page.body}`,
     )
     this.flush()
     this.#host.refused(code, start, this.client, this.#writer.bytesWritten - before)

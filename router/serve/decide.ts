@@ -16,15 +16,15 @@ export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply
   const { head, origin } = exchange
   const { policy } = route
   const { edge } = policy
-  if (edge?.deny?.check(origin.address)) return errorReply('R12', head)
-  if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12', head)
-  if (goesInCircle(head.loop)) return errorReply('R13', head)
+  if (edge?.deny?.check(origin.address)) return errorReply('R12')
+  if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12')
+  if (goesInCircle(head.loop)) return errorReply('R13')
   if (edge?.cors !== undefined) {
     const answer = preflightReply(exchange, edge.cors)
     if (answer !== undefined) return answer
   }
-  if (policy.maintenance) return errorReply('R21', head)
-  if (route.endpoints.length === 0) return errorReply('R20', head)
+  if (policy.maintenance) return errorReply('R21')
+  if (route.endpoints.length === 0) return errorReply('R20')
   if (policy.sslEnforce && !origin.secure) {
     const scheme = origin.scheme === 'ws' ? 'wss' : 'https'
     const port = httpsPort === 443 ? '' : `:${httpsPort}`
@@ -34,7 +34,7 @@ export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply
     const moved = redirect(exchange, edge)
     if (moved !== undefined) return moved
   }
-  if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43', head)
+  if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43')
   return undefined
 }
 
@@ -49,5 +49,5 @@ export function decideUnclaimed(exchange: Exchange): Reply {
   if ((head.method === 'GET' || head.method === 'HEAD') && /^\/healthz\/?(?:\?|$)/.test(head.target)) {
     return { status: 200, fields: 'Content-Type: text/plain\r\n', body: '' }
   }
-  return errorReply('R10', head)
+  return errorReply('R10')
 }

@@ -1,25 +1,28 @@
-import type { RequestHead } from '../http1/head.ts'
-import { headValue } from '../http1/head.ts'
-
 /** Whose side failed: it decides the level of the log and where to look. */
 export type Fault = 'client' | 'operator' | 'app' | 'router'
 
-interface ErrorKind {
+/** What there is to say of an error. */
+export interface ErrorKind {
   /** 0: nothing can be answered any more, the code is for the log only. */
   readonly status: number
   readonly fault: Fault
   /** For the page: what happened, in the reader's words; never an address, a version or a stack. */
   readonly text: string
+  /** For Retry-After, where waiting helps. */
+  readonly retryAfterSeconds?: number
 }
 
-/** Every error of the router by its code. Codes are API: they stand in pages, logs and metrics and never change their meaning. */
+/**
+ * Every error of the router by its code. Codes are API: they stand in pages, logs and metrics and never change their meaning. The README has
+ * a table of them, which `UPDATE=1 npm test -- router/serve/errors.test.ts` writes.
+ */
 export const ERRORS = {
   R10: { status: 404, fault: 'client', text: 'There is no app at this address' },
   R11: { status: 405, fault: 'client', text: 'This method is not allowed here' },
   R12: { status: 403, fault: 'client', text: 'This app does not accept requests from your address' },
   R13: { status: 508, fault: 'operator', text: 'This request has come back to the router too often' },
-  R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer' },
-  R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon' },
+  R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer', retryAfterSeconds: 10 },
+  R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon', retryAfterSeconds: 120 },
   R30: { status: 502, fault: 'app', text: 'The app refused the connection' },
   R31: { status: 504, fault: 'app', text: 'The app did not accept the connection in time' },
   R32: { status: 504, fault: 'app', text: 'The app did not answer in time' },
@@ -73,8 +76,9 @@ const STATUS_TEXTS: Record<number, string> = {
 /** An answer that the router gives by itself. */
 export interface Reply {
   readonly status: number
-  /** Header lines, each with its CRLF. */
+  /** Header lines, each with its CRLF; of an error those beside its page's. */
   readonly fields: string
+  /** Not of an error, whose page is made when it is sent. */
   readonly body: string
   readonly code?: ErrorCode
 }
@@ -85,71 +89,15 @@ export function reasonOf(status: number): string {
 }
 
 /**
- * The page of an error, as the client's Accept header likes it: HTML, JSON or text.
+ * An answer that tells an error; its page is made when it is sent.
  *
- * @param head the request; undefined when it could not be read
+ * @param fields header lines beside those of the page, each with its CRLF
  */
-export function errorReply(code: ErrorCode, head: RequestHead | undefined): Reply {
-  const { status, text } = ERRORS[code]
-  const title = code === 'R21' ? 'Site Maintenance' : `${status} ${reasonOf(status)}`
-  const accept = head === undefined ? '' : headValue(head.raw, 'accept')
-  const common = `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${code === 'R11' ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''}`
-  if (prefers(accept, 'json')) {
-    const body = `${JSON.stringify({ error: { code, status, title: reasonOf(status), detail: text } })}\n`
-    return { status, code, fields: `Content-Type: application/json\r\n${common}`, body: asLatin1(body) }
-  }
-  if (prefers(accept, 'html'))
-    return { status, code, fields: `Content-Type: text/html; charset=utf-8\r\n${common}`, body: page(title, text, code) }
-  return { status, code, fields: `Content-Type: text/plain; charset=utf-8\r\n${common}`, body: asLatin1(`${title}\n${text} (${code})\n`) }
+export function errorReply(code: ErrorCode, fields = ''): Reply {
+  return { status: ERRORS[code].status, code, fields, body: '' }
 }
 
 /** An empty redirect. */
 export function redirectReply(location: string, status = 301): Reply {
   return { status, fields: `Location: ${location}\r\nContent-Type: text/plain\r\n`, body: '' }
-}
-
-const PAGES = new Map<string, string>()
-
-function page(title: string, text: string, code: ErrorCode): string {
-  let body = PAGES.get(code)
-  if (body !== undefined) return body
-  body = asLatin1(`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 100vh; margin: 0 }
-main { padding: 2rem; text-align: center }
-h1 { font-size: 1.6rem; margin: 0 0 .5rem }
-p { margin: 0; opacity: .75 }
-</style>
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-<p>${text}.</p>
-<p><small>${code}</small></p>
-</main>
-</body>
-</html>
-`)
-  PAGES.set(code, body)
-  return body
-}
-
-/** Enough of RFC 9110 §12.5.1 for pages of ours: the first of our types that the header names wins, text when it names none. */
-function prefers(accept: string, type: 'json' | 'html'): boolean {
-  const html = accept.search(/text\/html|application\/xhtml/i)
-  const json = accept.search(/application\/(?:[a-z.-]+\+)?json/i)
-  const wanted = type === 'json' ? json : html
-  const other = type === 'json' ? html : json
-  return wanted >= 0 && (other < 0 || wanted < other)
-}
-
-/** UTF-8 bytes as a latin1 string, the form in which everything is written. */
-function asLatin1(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1')
 }

@@ -332,7 +332,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
       return
     }
     this.#release()
-    reply(exchange, errorReply(code, exchange.head), this.#phases)
+    reply(exchange, errorReply(code), this.#phases)
   }
 
   /** Ends the exchange without a word to the client. */

@@ -100,7 +100,7 @@ suite('Error pages', () => {
   for (const [accept, type, part] of [
     ['', 'text/plain', 'There is no app at this address (R10)'],
     ['Accept: */*\r\n', 'text/plain', '(R10)'],
-    ['Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n', 'text/html', '<small>R10</small>'],
+    ['Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n', 'text/html', '<dd>R10</dd>'],
     ['Accept: application/json\r\n', 'application/json', '"code":"R10","status":404'],
     ['Accept: application/vnd.api+json, text/html\r\n', 'application/json', '"R10"'],
     ['Accept: text/html, application/json\r\n', 'text/html', 'R10'],

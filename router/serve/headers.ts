@@ -1,6 +1,8 @@
 import { randomFillSync } from 'node:crypto'
 import { corsLines } from '../edge/cors.ts'
 import { CHUNKED } from '../http1/body.ts'
+import type { RouterSettings } from '../table/route.ts'
+import type { ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
 // Our name in CDN-Loop. A router may stand before another of ours, and that before a third; an app whose endpoint is a router goes round.
@@ -50,6 +52,11 @@ export function answerLines(exchange: Exchange): string {
   if (policy.referrerPolicy !== undefined) lines += `Referrer-Policy: ${policy.referrerPolicy}\r\n`
   if (policy.edge?.cors !== undefined) lines += corsLines(exchange, policy.edge.cors)
   return lines
+}
+
+/** The line that names an error to programs, where the operator wants one. */
+export function errorLine(code: ErrorCode, settings: RouterSettings): string {
+  return settings.errorHeader === undefined ? '' : `${settings.errorHeader}: ${code}\r\n`
 }
 
 const ID_BYTES = 16

@@ -1,6 +1,7 @@
+import { errorPage } from './error-page.ts'
 import { type Reply, reasonOf } from './errors.ts'
 import type { Exchange } from './exchange.ts'
-import { answerLines } from './headers.ts'
+import { answerLines, errorLine } from './headers.ts'
 import type { Phases } from './phases.ts'
 
 /** Sends an answer of ours and records the exchange. */
@@ -8,9 +9,15 @@ export function reply(exchange: Exchange, answer: Reply, phases: Phases): void {
   const { downstream } = exchange
   exchange.status = answer.status
   exchange.code = answer.code
-  downstream.respond(answer.status, reasonOf(answer.status), answer.fields + answerLines(exchange), answer.body.length, answer.body.length)
+  let { fields, body } = answer
+  if (answer.code !== undefined) {
+    const page = errorPage(answer.code, exchange)
+    fields = page.fields + fields + errorLine(answer.code, exchange.table.settings)
+    body = page.body
+  }
+  downstream.respond(answer.status, reasonOf(answer.status), fields + answerLines(exchange), body.length, body.length)
   exchange.headBytes = exchange.bytesSent
-  downstream.text(answer.body)
+  downstream.text(body)
   downstream.finish()
   phases.record(exchange)
   downstream.settle()

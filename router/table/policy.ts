@@ -42,7 +42,7 @@ export function delegatePaths(host: RouteSpec, delegates: readonly { readonly pr
     const { allow: _allow, referrerPolicy: _referrerPolicy, hsts: _hsts, edge: ownEdge, ...own } = route.policy
     const edge = delegateEdge(host.policy.edge, ownEdge)
     const shared = { requestStart, ...(allow && { allow }), ...(referrerPolicy && { referrerPolicy }), ...(hsts && { hsts }) }
-    const policy = { ...own, ...shared, ...(edge && { edge }) }
+    const policy = { ...own, ...shared, ...(edge && { edge }), isDelegated: true as const }
     return { prefix, route: { ...route, policy, locations: [] } }
   })
   return { ...host, locations: locations.sort((a, b) => b.prefix.length - a.prefix.length) }

@@ -45,6 +45,8 @@ export interface Policy {
   readonly bodyBytesMax: number
   /** What the app's extensions ask for; absent: nothing. */
   readonly edge?: Edge
+  /** Whether this is another app's share of a host: in maintenance it shows no maintenance page (contract 5.2). */
+  readonly isDelegated?: true
   /** Where the app wants another compression than the router's; no codings: none. */
   readonly compression?: { readonly codings: readonly Coding[]; readonly minLengthBytes: number }
 }
@@ -88,6 +90,8 @@ export interface RouterSettings {
   readonly requestIds: boolean
   readonly gzip: GzipSettings
   readonly http2: boolean
+  /** The header field that names the error on answers of ours; absent: none does. */
+  readonly errorHeader?: string
   /** Of the default vhost. */
   readonly referrerPolicy?: string
   /** Client connections of one worker; absent: the worker's own limit. */

@@ -57,6 +57,7 @@ export function readSettings(
   const referrerPolicy = annotations.one('nginx.referrerPolicy', undefined, parseReferrerPolicy, was?.referrerPolicy ?? 'none')
   const defaultTimeoutMs = annotations.one('nginx.defaultTimeout', 1_300_000, parseTimeout, was?.defaultTimeoutMs)
   const connectionsMax = annotations.one('nginx.maxWorkerConnections', undefined, parseConnectionsMax, was?.workerConnectionsMax)
+  const errorHeader = annotations.one('x-error-header', undefined, parseErrorHeader, was?.errorHeader)
   const logFormat = annotations.one('nginx.logFormat', undefined, checkLogFormat, was?.logFormat)
   const hsts = readHsts(annotations, wasPolicy?.hsts)
   const { route, key } = readDefaultService(annotations)
@@ -70,6 +71,7 @@ export function readSettings(
     gzip: readGzip(annotations, was?.gzip),
     http2: flag('http2Enabled', true, was?.http2),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
+    ...(errorHeader && { errorHeader }),
     ...(connectionsMax && { workerConnectionsMax: connectionsMax }),
     ...(logFormat && { logFormat }),
     ...(route && { defaultService: route }),
@@ -237,6 +239,13 @@ function parsePlatformDomain(text: string): string {
   const domain = parseDomain(text)
   if (domain.startsWith('*.')) throw new RangeError(`Cannot use "${text}" as platform domain: it is a wildcard`)
   return domain
+}
+
+/** @returns `undefined` for `off` */
+function parseErrorHeader(text: string): string | undefined {
+  if (/^(?:on|off)$/i.test(text)) return text.toLowerCase() === 'on' ? 'X-Drycc-Error' : undefined
+  if (!/^X-[A-Za-z0-9-]{1,60}$/i.test(text)) throw new RangeError(`Cannot read "${text}": write on, off, or a name as X-Error`)
+  return text
 }
 
 function parseWorkerCount(text: string): number | undefined {
