@@ -1,5 +1,5 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
-import { duration, type Environment, flag, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
+import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
 import { parseBind } from './bind.ts'
 
 export type RouterConfig = ReturnType<typeof routerConfig>
@@ -23,6 +23,9 @@ export function routerConfig(env: Environment) {
     accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),
     // The file of access lines instead of standard output; opened anew on SIGUSR1, and when it was moved away.
     accessLogFile: optional('ROUTER_ACCESS_LOG_FILE'),
+    // How many apps, the busiest, have series of their own in /metrics, and whether each has a histogram.
+    metricsApps: integer('ROUTER_METRICS_APPS', '100', { max: 10_000 }),
+    metricsAppLatency: flag('ROUTER_METRICS_APP_LATENCY', 'false'),
     // Whose annotations, objects and certificates count where both families have some.
     family: oneOf('ROUTER_FAMILY', ['drycc', 'deis'], 'drycc'),
     // A folder of YAML files instead of a cluster.

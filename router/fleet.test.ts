@@ -60,7 +60,7 @@ suite('the router as processes, two of them workers', { skip: process.platform !
     })
     await eventually(async () => /router_workers 2\n/.test((await get(router.ports['admin']!, 'x', '/metrics')).body))
     assert.deepEqual(await statuses(router, 'moved.test', 20), [200])
-    assert.match((await get(router.ports['admin']!, 'x', '/metrics')).body, /router_worker_restarts 1\n/)
+    assert.match((await get(router.ports['admin']!, 'x', '/metrics')).body, /router_worker_restarts_total 1\n/)
   })
 
   test('a second router on the same ports is refused in one line', async () => {

@@ -1,8 +1,8 @@
 import { Backoff } from '../kernel/backoff.ts'
 import type { Log } from '../kernel/log.ts'
 import { HeldSockets } from './held-sockets.ts'
-import type { TrafficStats } from './serve/stats.ts'
 import type { TableDelta } from './table/spec.ts'
+import { sumTraffic, type Traffic, TrafficTotals } from './traffic.ts'
 import { type Listen, type Ports, Worker, type WorkerOptions } from './worker.ts'
 import { Slot } from './worker-slot.ts'
 
@@ -15,8 +15,8 @@ export interface Fleet {
   /** How many were replaced since the start. */
   readonly restarts: number
   apply(delta: TableDelta): void
-  /** The numbers of each worker since it began. */
-  stats(): Promise<readonly TrafficStats[]>
+  /** The numbers of all workers that there have been; what one was last heard to say counts when it does not answer. */
+  stats(): Promise<Traffic>
   /** Opens the file of the access log anew in every worker. */
   reopenLogs(): void
   /**
@@ -67,7 +67,7 @@ async function startSingle({ whole, log, ...options }: FleetOptions, sockets: He
     wanted: 1,
     restarts: 0,
     apply: delta => worker.apply(delta),
-    stats: async () => [worker.stats()],
+    stats: async () => sumTraffic([worker.stats()]),
     reopenLogs: () => void worker.reopenLog(),
     replace: async () => log.warn('nothing to replace: the only worker is this process (ROUTER_WORKERS=1); restart it instead'),
     drain: deadlineMs => {
@@ -98,6 +98,7 @@ class ProcessFleet implements Fleet {
   readonly #sockets: HeldSockets
   /** Those that drain for good included. */
   readonly #slots = new Set<Slot>()
+  readonly #totals = new TrafficTotals<Slot>()
   #ports: Ports | undefined
   #restarts = 0
   #isStopping = false
@@ -141,9 +142,9 @@ class ProcessFleet implements Fleet {
     }
   }
 
-  async stats(): Promise<readonly TrafficStats[]> {
-    const answers = await Promise.all(Array.from(this.#slots, slot => slot.askStats()))
-    return answers.filter(stats => stats !== undefined)
+  async stats(): Promise<Traffic> {
+    await Promise.all(Array.from(this.#slots, slot => slot.askStats()))
+    return this.#totals.sum()
   }
 
   reopenLogs(): void {
@@ -207,12 +208,13 @@ class ProcessFleet implements Fleet {
   /** Starts one worker; once it has listened it is started again whenever it dies. @param isReplacement another one still has its place */
   #launch(index: number, backoff: Backoff, isReplacement = false): Slot {
     const { log, workers: _workers, whole, listen, ...options } = this.#options
-    const slot = new Slot(index, this.#sockets.of(index))
+    const slot = new Slot(index, this.#sockets.of(index), stats => this.#totals.note(slot, stats))
     this.#slots.add(slot)
     slot.start({ ...options, listen: { publicHttpsPort: listen.publicHttpsPort } }, whole())
     const beganAt = performance.now()
     void slot.exited.then(how => {
       this.#slots.delete(slot)
+      this.#totals.ended(slot)
       if (this.#isStopping || this.#ports === undefined || slot.isRetiring || (isReplacement && !slot.hasListened)) return
       const isHealthy = performance.now() - beganAt > HEALTHY_MS
       if (isHealthy) backoff.reset()

@@ -1,8 +1,12 @@
 import { createMetrics, type Metrics } from '../kernel/metrics.ts'
+import { AppSeries } from './app-series.ts'
+import { Exposition } from './exposition.ts'
 import type { Fleet } from './fleet.ts'
-import type { ErrorCode } from './serve/errors.ts'
-import { LATENCY_BOUNDS, type TrafficStats } from './serve/stats.ts'
+import { ERRORS, type ErrorCode } from './serve/errors.ts'
+import { APP_BUCKETS, APP_BYTES, APP_SECONDS, type AppNumbers, LATENCY_BOUNDS } from './serve/stats.ts'
 import type { TableBuilder } from './table/build.ts'
+import type { Certificate } from './tls/certificates.ts'
+import { NUMBERS, noTraffic, type Traffic } from './traffic.ts'
 
 /** What a scrape asks; the fleet is absent until the first table stands. */
 export interface Observed {
@@ -10,14 +14,19 @@ export interface Observed {
   readonly fleet: () => Fleet | undefined
   /** Seconds since the API server was last heard of. */
   readonly configAgeSeconds: () => number
+  /** How many apps have series of their own. */
+  readonly apps: number
 }
+
+const EXPIRES_SOON_MS = 14 * 24 * 3600_000
 
 /**
  * The router's metrics: its own as gauges, those of the traffic summed over the workers at each scrape. The number of series does not grow
- * with paths, clients or hosts; by app there are at most a thousand.
+ * with paths, clients, hosts or methods, and by app there are at most as many as `apps` says, see {@link AppSeries}.
  */
-export function routerMetrics({ builder, fleet, configAgeSeconds }: Observed): Metrics {
+export function routerMetrics({ builder, fleet, configAgeSeconds, apps }: Observed): Metrics {
   const metrics = createMetrics('router')
+  const series = new AppSeries(apps)
   const gauge = (name: string, help: string, collect: () => number) => metrics.gauge({ name: `router_${name}`, help, collect })
   gauge('routes', 'Apps in the table', () => builder.routeCount)
   gauge('table_version', 'Version of the table, growing by one with each change', () => builder.version)
@@ -25,91 +34,68 @@ export function routerMetrics({ builder, fleet, configAgeSeconds }: Observed): M
   gauge('config_age_seconds', 'Time since the API server was last heard of', configAgeSeconds)
   gauge('workers', 'Workers that serve', () => fleet()?.serving ?? 0)
   gauge('workers_wanted', 'Workers that should serve', () => fleet()?.wanted ?? 0)
-  gauge('worker_restarts', 'Workers replaced since the start', () => fleet()?.restarts ?? 0)
-  return { ...metrics, text: async () => `${await metrics.text()}${formatTraffic(sumStats((await fleet()?.stats()) ?? []))}` }
-}
-
-/** Adds the numbers of all workers. One that was replaced begins at 0 again, as counters may. */
-export function sumStats(all: readonly TrafficStats[]): Traffic {
-  const total: Traffic = { numbers: {}, responses: [0, 0, 0, 0, 0], errors: {}, latency: [], latencySum: 0, apps: {} }
-  for (const stats of all) {
-    for (const name of Object.keys(NUMBERS) as (keyof typeof NUMBERS)[]) total.numbers[name] = (total.numbers[name] ?? 0) + stats[name]
-    addTo(total.responses, stats.responses)
-    addTo(total.latency, stats.latency)
-    total.latencySum += stats.latencySum
-    for (const [code, count] of Object.entries(stats.errors) as [ErrorCode, number][])
-      total.errors[code] = (total.errors[code] ?? 0) + count
-    for (const [name, { responses, bytesSent }] of Object.entries(stats.apps)) {
-      const app = (total.apps[name] ??= { responses: [0, 0, 0, 0, 0], bytesSent: 0 })
-      addTo(app.responses, responses)
-      app.bytesSent += bytesSent
-    }
+  return {
+    ...metrics,
+    async text() {
+      const traffic = (await fleet()?.stats()) ?? noTraffic()
+      const text = new Exposition('router_')
+      text.family('worker_restarts_total', 'counter', 'Workers replaced since the start').sample(fleet()?.restarts ?? 0)
+      formatCertificates(text, builder.certificates())
+      formatTraffic(text, traffic)
+      formatApps(text, series.series(traffic.apps))
+      return `${await metrics.text()}${text.text()}`
+    },
   }
-  return total
 }
 
-/** {@link TrafficStats} of any number of workers. */
-export interface Traffic {
-  readonly numbers: Partial<Record<keyof typeof NUMBERS, number>>
-  readonly responses: number[]
-  readonly errors: Partial<Record<ErrorCode, number>>
-  readonly latency: number[]
-  latencySum: number
-  readonly apps: Record<string, { responses: number[]; bytesSent: number }>
+function formatCertificates(text: Exposition, certificates: readonly Certificate[]): void {
+  const ends = certificates.map(({ notAfterMs }) => notAfterMs)
+  const soon = Date.now() + EXPIRES_SOON_MS
+  text.family('certificates', 'gauge', 'Certificates in use').sample(ends.length)
+  text
+    .family('certificates_expiring', 'gauge', 'Certificates in use that expire within 14 days or have expired')
+    .sample(ends.filter(endsAt => endsAt < soon).length)
+  text.family('certificate_expiry_timestamp_seconds', 'gauge', 'When the first certificate in use expires, since the epoch')
+  if (ends.length > 0) text.sample(ends.reduce((a, b) => Math.min(a, b)) / 1000)
 }
 
-// The plain numbers among the statistics: name, kind and help of their metric.
-const NUMBERS = {
-  connectionsOpen: ['connections_open', 'gauge', 'Client connections open'],
-  connectionsAccepted: ['connections_accepted_total', 'counter', 'Client connections accepted'],
-  connectionsRefused: ['connections_refused_total', 'counter', 'Client connections turned away'],
-  gitConnectionsOpen: ['git_connections_open', 'gauge', 'Connections of the git port open'],
-  gitConnectionsAccepted: ['git_connections_accepted_total', 'counter', 'Connections of the git port accepted'],
-  requests: ['requests_total', 'counter', 'Requests answered'],
-  bytesSent: ['sent_bytes_total', 'counter', 'Bytes sent to clients'],
-  retries: ['retries_total', 'counter', 'Requests sent to a second endpoint'],
-  retriesRefused: ['retries_refused_total', 'counter', 'Second attempts that the retry budget of an app forbade'],
-  ejections: ['ejections_total', 'counter', 'Times that an endpoint was passed over for its failures'],
-  upstreamConnectionsOpened: ['upstream_connections_opened_total', 'counter', 'Connections opened to apps'],
-  upstreamConnectionsReused: ['upstream_connections_reused_total', 'counter', 'Requests sent on a kept connection'],
-  upstreamConnectionsIdle: ['upstream_connections_idle', 'gauge', 'Connections to apps kept for reuse'],
-  accessLinesDropped: ['access_lines_dropped_total', 'counter', 'Lines of the access log dropped because their reader was too slow'],
-} as const satisfies Partial<Record<keyof TrafficStats, readonly [string, 'gauge' | 'counter', string]>>
-
-function addTo(total: number[], more: readonly number[]): void {
-  for (const [index, count] of more.entries()) total[index] = (total[index] ?? 0) + count
+function formatTraffic(text: Exposition, traffic: Traffic): void {
+  for (const [key, [name, kind, help]] of Object.entries(NUMBERS))
+    text.family(name, kind, help).sample(traffic.numbers[key as keyof typeof NUMBERS])
+  text.family('responses_total', 'counter', 'Answers by class of status')
+  for (const [index, count] of traffic.responses.entries()) text.sample(count, { class: `${index + 1}xx` })
+  text.family('errors_total', 'counter', 'Exchanges and connections that failed, by error code')
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) text.sample(traffic.errors[code] ?? 0, { code })
+  const histograms = [
+    ['request_duration_seconds', 'Time of whole exchanges, upgraded connections left out', traffic.latency],
+    ['upstream_first_byte_seconds', 'Time from the request given to an endpoint to the head of its answer', traffic.firstByte],
+    ['upstream_connect_seconds', 'Time to open a connection to an endpoint', traffic.connect],
+  ] as const
+  for (const [name, help, { buckets, sum }] of histograms) text.family(name, 'histogram', help).histogram(LATENCY_BOUNDS, buckets, sum)
+  text.family('worker_event_loop_delay_seconds', 'gauge', 'How late a worker came to its work, over the last minute or two')
+  for (const { worker, loopDelaySeconds } of traffic.vitals)
+    for (const [quantile, seconds] of [
+      ['0.5', loopDelaySeconds.p50],
+      ['0.99', loopDelaySeconds.p99],
+      ['1', loopDelaySeconds.max],
+    ] as const)
+      text.sample(seconds, { worker: String(worker), quantile })
+  text.family('worker_resident_memory_bytes', 'gauge', 'Resident memory of a worker')
+  for (const { worker, residentBytes } of traffic.vitals) text.sample(residentBytes, { worker: String(worker) })
+  text.family('worker_heap_used_bytes', 'gauge', 'JavaScript heap in use of a worker')
+  for (const { worker, heapUsedBytes } of traffic.vitals) text.sample(heapUsedBytes, { worker: String(worker) })
+  text.family('worker_cpu_seconds_total', 'counter', 'CPU time of a worker, user and system')
+  for (const { worker, cpuSeconds } of traffic.vitals) text.sample(cpuSeconds, { worker: String(worker) })
 }
 
-function formatTraffic(traffic: Traffic): string {
-  const lines: string[] = []
-  const family = (name: string, kind: string, help: string) => lines.push(`# HELP router_${name} ${help}`, `# TYPE router_${name} ${kind}`)
-  const sample = (name: string, labels: Record<string, string>, value: number) =>
-    lines.push(`router_${name}${formatLabels(labels)} ${value}`)
-  for (const [key, [name, kind, help]] of Object.entries(NUMBERS)) {
-    family(name, kind, help)
-    sample(name, {}, traffic.numbers[key as keyof typeof NUMBERS] ?? 0)
-  }
-  family('responses_total', 'counter', 'Answers by class of status')
-  for (const [index, count] of traffic.responses.entries()) sample('responses_total', { class: `${index + 1}xx` }, count)
-  family('errors_total', 'counter', 'Exchanges and connections that failed, by error code')
-  for (const [code, count] of Object.entries(traffic.errors)) sample('errors_total', { code }, count)
-  family('request_duration_seconds', 'histogram', 'Time of whole exchanges')
-  let below = 0
-  for (const [index, count] of traffic.latency.entries()) {
-    below += count
-    sample('request_duration_seconds_bucket', { le: String(LATENCY_BOUNDS[index] ?? '+Inf') }, below)
-  }
-  sample('request_duration_seconds_sum', {}, traffic.latencySum)
-  sample('request_duration_seconds_count', {}, below)
-  family('app_responses_total', 'counter', 'Answers by app and class of status')
-  for (const [app, { responses }] of Object.entries(traffic.apps))
-    for (const [index, count] of responses.entries()) if (count > 0) sample('app_responses_total', { app, class: `${index + 1}xx` }, count)
-  family('app_sent_bytes_total', 'counter', 'Bytes sent to clients by app')
-  for (const [app, { bytesSent }] of Object.entries(traffic.apps)) sample('app_sent_bytes_total', { app }, bytesSent)
-  return `${lines.join('\n')}\n`
-}
-
-function formatLabels(labels: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, '\\$&').replace(/\n/g, 'n')}"`)
-  return pairs.length > 0 ? `{${pairs.join(',')}}` : ''
+function formatApps(text: Exposition, series: readonly (readonly [app: string, numbers: AppNumbers])[]): void {
+  text.family('app_responses_total', 'counter', 'Answers by app and class of status')
+  for (const [app, numbers] of series)
+    for (let family = 0; family < 5; family++)
+      if (numbers[family]) text.sample(numbers[family] as number, { app, class: `${family + 1}xx` })
+  text.family('app_sent_bytes_total', 'counter', 'Bytes sent to clients by app')
+  for (const [app, numbers] of series) text.sample(numbers[APP_BYTES] ?? 0, { app })
+  if (!series.some(([, numbers]) => numbers.length > APP_BUCKETS)) return
+  text.family('app_request_duration_seconds', 'histogram', 'Time of whole exchanges by app')
+  for (const [app, numbers] of series) text.histogram(LATENCY_BOUNDS, numbers.slice(APP_BUCKETS), numbers[APP_SECONDS] ?? 0, { app })
 }

@@ -59,7 +59,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
     const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))
 
-    const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000 })
+    const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps })
     const ready = () => {
       if (isDraining) return ['draining']
       if (!fleet) return ['waiting for the first complete reading of the cluster']
@@ -82,6 +82,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
       accessLog: config.accessLog,
+      appLatency: config.metricsAppLatency,
       ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
       whole: () => (builder.isBuilt ? builder.whole() : table),

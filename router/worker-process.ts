@@ -40,13 +40,14 @@ async function receive(message: ToWorker): Promise<void> {
       return worker?.reopenLog()
     case 'drain':
       await worker?.drain(message.deadlineMs)
+      if (worker) answer({ type: 'stats', stats: worker.stats() })
       answer({ type: 'drained' })
       process.disconnect?.()
   }
 }
 
-async function start({ options, sockets, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
-  worker = new Worker(table, options, log)
+async function start({ index, options, sockets, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+  worker = new Worker(table, options, log, index)
   try {
     answer({ type: 'listening', ports: await worker.listen(sockets) })
   } catch (error) {

@@ -33,8 +33,11 @@ export class Slot {
   readonly #sockets: readonly Held[]
   readonly #onStats = new Set<(stats: TrafficStats | undefined) => void>()
 
-  /** @param sockets which the process inherits; they stay open here */
-  constructor(index: number, sockets: readonly Held[]) {
+  /**
+   * @param sockets which the process inherits; they stay open here
+   * @param onStats hears its numbers whenever it tells them, at its end too
+   */
+  constructor(index: number, sockets: readonly Held[], onStats: (stats: TrafficStats) => void = () => {}) {
     this.index = index
     this.#sockets = sockets
     const descriptors = sockets.map(({ socket }) => socket.fd())
@@ -58,7 +61,10 @@ export class Slot {
           reject(new Error(message.message))
           this.kill()
         } else if (message.type === 'applied') this.pendingSince = undefined
-        else if (message.type === 'stats') this.#answerStats(message.stats)
+        else if (message.type === 'stats') {
+          onStats(message.stats)
+          this.#answerStats(message.stats)
+        }
       })
       void this.exited.then(how => {
         this.isListening = false

@@ -3,6 +3,7 @@ import type { PortName } from './held-sockets.ts'
 import type { ListenAt } from './serve/listener.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
+import { VitalSigns } from './serve/vital-signs.ts'
 import { findMoves } from './table/endpoint-moves.ts'
 import type { TableDelta } from './table/spec.ts'
 import { Table } from './table/table.ts'
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   readonly accessLog: 'classic' | 'json' | 'off'
   /** The file that access lines are appended to; absent: standard output. */
   readonly accessLogFile?: string
+  /** Whether each app has a histogram of its own. */
+  readonly appLatency?: boolean
 }
 
 /** The ports that were bound; `git` only where there is a builder. */
@@ -46,14 +49,19 @@ export class Worker {
   readonly #server: Server
   readonly #tls: ServerTls
   readonly #log: Log
+  readonly #vitals: VitalSigns
   #table: Table
   #httpsPort: number | undefined
   #gitSockets: readonly ListenSocket[] = []
   #openingGit: Promise<number[]> | undefined
   #gitPort: number | undefined
 
-  /** @param whole the first table */
-  constructor(whole: TableDelta, options: WorkerOptions, log: Log) {
+  /**
+   * @param whole the first table
+   * @param index which of the workers this is, from 1 on
+   */
+  constructor(whole: TableDelta, options: WorkerOptions, log: Log, index = 1) {
+    this.#vitals = new VitalSigns(index)
     this.#log = log
     this.#table = new Table().apply(whole)
     this.#tls = new ServerTls(this.#table, options.tls, log)
@@ -62,6 +70,7 @@ export class Worker {
       tls: this.#tls.options(() => this.#table),
       log,
       accessLog: options.accessLog,
+      ...(options.appLatency && { appLatency: true }),
       ...(options.accessLogFile ? { accessLogTarget: { path: options.accessLogFile } } : {}),
       httpsPort: () => options.listen.publicHttpsPort || (this.#httpsPort ?? 443),
     })
@@ -102,7 +111,7 @@ export class Worker {
   }
 
   stats(): TrafficStats {
-    return this.#server.stats()
+    return { ...this.#server.stats(), vitals: this.#vitals.read() }
   }
 
   /** Opens the file of the access log anew. */
@@ -116,6 +125,7 @@ export class Worker {
   }
 
   stop(): Promise<void> {
+    this.#vitals.stop()
     return this.#server.stop()
   }
 

@@ -40,7 +40,7 @@ export interface AccessFormat {
   refusal(refusal: Refusal): string
 }
 
-type Variable = (exchange: Exchange, now: number) => string
+type Variable = (exchange: Exchange) => string
 
 /**
  * Compiles a format. What nginx leaves empty is a hyphen; what a peer wrote is escaped, so that it ends neither a line nor a quotation.
@@ -53,9 +53,8 @@ export function compileFormat(format: string): AccessFormat {
   const refusals = pieces.map(piece => (typeof piece === 'string' ? piece : (REFUSAL_VARIABLES[piece.variable] ?? (() => '-'))))
   return {
     line(exchange) {
-      const now = performance.now()
       let line = ''
-      for (const piece of exchanges) line += typeof piece === 'string' ? piece : piece(exchange, now) || '-'
+      for (const piece of exchanges) line += typeof piece === 'string' ? piece : piece(exchange) || '-'
       return line
     },
     refusal(refusal) {
@@ -93,10 +92,10 @@ const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
   host: exchange => exchange.head.host,
   scheme: exchange => exchange.origin.scheme,
   upstream_addr: exchange => exchange.endpoint?.key ?? '',
-  upstream_response_time: ({ upstreamAt }, now) => (upstreamAt === 0 ? '' : seconds(now - upstreamAt)),
+  upstream_response_time: ({ upstreamAt, endedAt }) => (upstreamAt === 0 ? '' : seconds(endedAt - upstreamAt)),
   upstream_header_time: ({ upstreamAt, upstreamAnsweredAt }) => (upstreamAnsweredAt === 0 ? '' : seconds(upstreamAnsweredAt - upstreamAt)),
   upstream_status: exchange => (exchange.upstreamAnsweredAt === 0 ? '' : String(exchange.status)),
-  request_time: ({ startedAt }, now) => seconds(now - startedAt),
+  request_time: ({ startedAt, endedAt }) => seconds(endedAt - startedAt),
   request_id: exchange => exchange.requestId,
   // The head, and the body as announced: a chunked one is not counted.
   request_length: ({ head }) => String(head.raw.length + Math.max(0, head.length)),

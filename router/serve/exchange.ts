@@ -83,6 +83,10 @@ export class Exchange {
   /** When the request was given to an endpoint, and when its head had come; 0 before. */
   upstreamAt = 0
   upstreamAnsweredAt = 0
+  /** How long a new connection to the endpoint took; 0 where a kept one was used. */
+  connectMs = 0
+  /** When it was recorded. */
+  endedAt = 0
   attempts = 0
   recorded = false
 

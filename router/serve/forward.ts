@@ -114,6 +114,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   connected(): void {
     const upstream = this.#upstream as UpstreamConnection
     const { head, downstream } = this.#exchange
+    if (!upstream.reused) this.#exchange.connectMs = performance.now() - this.#exchange.upstreamAt
     upstream.begin(this, head.method, this.#route.policy)
     this.#sent = true
     if (this.#clientEnded) upstream.expireWithin(this.#phases.limits.halfClosedMs)

@@ -36,6 +36,8 @@ export interface ServerOptions {
   /** Where access lines go; standard output by default. */
   readonly accessLogTarget?: AccessLogTarget
   readonly limits?: Partial<Limits>
+  /** Whether each app has a histogram of its own. */
+  readonly appLatency?: boolean
   /** Where clients reach https, for redirects; 443 by default. */
   readonly httpsPort?: () => number
 }
@@ -79,7 +81,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
   readonly #lines: AccessLines
-  readonly #tally = new Tally()
+  readonly #tally: Tally
   readonly #connections = new Set<Connection>()
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
@@ -98,6 +100,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#log = options.log
     this.#tlsOptions = options.tls ?? {}
     const format = options.accessLog ?? 'off'
+    this.#tally = new Tally(options.appLatency)
     this.#lines = new AccessLines(format === 'json' ? 'json' : 'classic')
     this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogTarget ?? { fd: 1 }, options.log)
   }
@@ -189,6 +192,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   record(exchange: Exchange): void {
     if (exchange.recorded) return
     exchange.recorded = true
+    exchange.endedAt = performance.now()
     this.#tally.count(exchange)
     this.#accessLog?.add(this.#lines.line(exchange))
   }

@@ -1,18 +1,34 @@
 import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
-// Upper bounds in seconds, as Prometheus' `le`; one more bucket holds the rest.
-export const LATENCY_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const
+// Upper bounds in seconds, as Prometheus' `le`; one more bucket holds the rest. From an answer of a cache to a report that takes a minute.
+export const LATENCY_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const
 
-// A table may hold many apps; the numbers of those beyond are summed under one name, so that series stay bounded.
-const APPS_MAX = 1000
-const OTHER_APPS = 'other'
+// More apps than a table should hold: the numbers of those beyond, as when apps come and go by the thousand, are summed under one name.
+const APPS_MAX = 16_384
+/** No app can be called so. */
+export const OTHER_APPS = '(other)'
 
-/** The numbers of one app. */
-export interface AppStats {
-  /** Answers by class: 1xx, 2xx, 3xx, 4xx, 5xx. */
-  responses: [number, number, number, number, number]
-  bytesSent: number
+/** The numbers of one app: answers 1xx, 2xx, 3xx, 4xx, 5xx, bytes sent; then, where it is asked for, the sum of seconds and its buckets. */
+export type AppNumbers = number[]
+export const APP_BYTES = 5
+export const APP_SECONDS = 6
+export const APP_BUCKETS = 7
+
+/** How many observations fell under each of {@link LATENCY_BOUNDS}, or beyond, and their sum in seconds. */
+export interface Times {
+  readonly buckets: number[]
+  sum: number
+}
+
+/** How a worker's process is, at the moment of the question. */
+export interface Vitals {
+  readonly worker: number
+  /** How late its loop came to its work, over the last minute or two. */
+  readonly loopDelaySeconds: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly residentBytes: number
+  readonly heapUsedBytes: number
+  readonly cpuSeconds: number
 }
 
 /** The numbers of a worker since its start: plain, so that a primary can sum those of its workers. */
@@ -35,12 +51,17 @@ export interface TrafficStats {
   ejections: number
   upstreamConnectionsOpened: number
   upstreamConnectionsReused: number
-  /** Whole time of exchanges by {@link LATENCY_BOUNDS}; upgraded connections are not counted. */
-  latency: number[]
-  latencySum: number
+  /** Whole exchanges; upgraded connections are not counted. */
+  latency: Times
+  /** From the moment when a request was given to an endpoint to the head of its answer. */
+  firstByte: Times
+  /** Of new connections to apps. */
+  connect: Times
   upstreamConnectionsIdle: number
   accessLinesDropped: number
-  apps: Record<string, AppStats>
+  apps: Map<string, AppNumbers>
+  /** Absent where the question was not asked of a process. */
+  vitals?: Vitals
 }
 
 /** Counts what a worker does. Nothing of it is labelled by path or client: what can grow without end does not stand here. */
@@ -60,14 +81,21 @@ export class Tally {
     ejections: 0,
     upstreamConnectionsOpened: 0,
     upstreamConnectionsReused: 0,
-    latency: Array.from({ length: LATENCY_BOUNDS.length + 1 }, () => 0),
-    latencySum: 0,
+    latency: noTimes(),
+    firstByte: noTimes(),
+    connect: noTimes(),
     upstreamConnectionsIdle: 0,
     accessLinesDropped: 0,
-    apps: {},
+    apps: new Map(),
   }
-  readonly #apps = new Map<string, AppStats>()
+  readonly #appLatency: boolean
 
+  /** @param appLatency whether each app has buckets of its own */
+  constructor(appLatency = false) {
+    this.#appLatency = appLatency
+  }
+
+  /** Counts an exchange that has ended, at `endedAt`. */
   count(exchange: Exchange): void {
     const { stats } = this
     const bytes = exchange.bytesSent
@@ -77,17 +105,22 @@ export class Tally {
     stats.bytesSent += bytes
     if (exchange.attempts > 1) stats.retries++
     if (exchange.code !== undefined) this.#fault(exchange.code)
-    if (exchange.route !== undefined) {
-      const app = this.#app(exchange.route.app)
-      app.responses[family]++
-      app.bytesSent += bytes
+    const seconds = (exchange.endedAt - exchange.startedAt) / 1000
+    const bucket = bucketOf(seconds)
+    const isRequest = exchange.status !== 101
+    if (isRequest) {
+      stats.latency.buckets[bucket]!++
+      stats.latency.sum += seconds
     }
-    if (exchange.status === 101) return
-    const seconds = (performance.now() - exchange.startedAt) / 1000
-    let bucket = 0
-    while (bucket < LATENCY_BOUNDS.length && seconds > (LATENCY_BOUNDS[bucket] as number)) bucket++
-    stats.latency[bucket] = (stats.latency[bucket] as number) + 1
-    stats.latencySum += seconds
+    if (exchange.upstreamAnsweredAt !== 0) observe(stats.firstByte, (exchange.upstreamAnsweredAt - exchange.upstreamAt) / 1000)
+    if (exchange.connectMs !== 0) observe(stats.connect, exchange.connectMs / 1000)
+    if (exchange.route === undefined) return
+    const app = this.#app(exchange.route.app)
+    app[family]!++
+    app[APP_BYTES]! += bytes
+    if (!this.#appLatency || !isRequest) return
+    app[APP_SECONDS]! += seconds
+    app[APP_BUCKETS + bucket]!++
   }
 
   /** An answer to something that was no request. */
@@ -101,14 +134,30 @@ export class Tally {
     this.stats.errors[code] = (this.stats.errors[code] ?? 0) + 1
   }
 
-  #app(name: string): AppStats {
-    let app = this.#apps.get(name)
+  #app(name: string): AppNumbers {
+    const { apps } = this.stats
+    let app = apps.get(name)
     if (app === undefined) {
-      if (this.#apps.size >= APPS_MAX && name !== OTHER_APPS) return this.#app(OTHER_APPS)
-      app = { responses: [0, 0, 0, 0, 0], bytesSent: 0 }
-      this.#apps.set(name, app)
-      this.stats.apps[name] = app
+      if (apps.size >= APPS_MAX && name !== OTHER_APPS) return this.#app(OTHER_APPS)
+      app = new Array<number>(this.#appLatency ? APP_BUCKETS + LATENCY_BOUNDS.length + 1 : APP_SECONDS).fill(0)
+      apps.set(name, app)
     }
     return app
   }
+}
+
+/** None observed yet. */
+export function noTimes(): Times {
+  return { buckets: new Array<number>(LATENCY_BOUNDS.length + 1).fill(0), sum: 0 }
+}
+
+function observe(times: Times, seconds: number): void {
+  times.buckets[bucketOf(seconds)]!++
+  times.sum += seconds
+}
+
+function bucketOf(seconds: number): number {
+  let bucket = 0
+  while (bucket < LATENCY_BOUNDS.length && seconds > (LATENCY_BOUNDS[bucket] as number)) bucket++
+  return bucket
 }

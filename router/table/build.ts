@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
+import type { Certificate } from '../tls/certificates.ts'
 import type { Fault } from './annotations.ts'
 import { type App, readApp } from './app.ts'
 import { CertificateStore, type CertificateStoreOptions } from './certificate-store.ts'
@@ -162,6 +163,11 @@ export class TableBuilder {
 
   get routeCount(): number {
     return this.#routes.size
+  }
+
+  /** The certificates that are in use, the platform's included. */
+  certificates(): Certificate[] {
+    return this.#certificates.all().flatMap(([, certificate]) => certificate ?? [])
   }
 
   get faultCount(): number {
