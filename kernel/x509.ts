@@ -72,7 +72,20 @@ export function selfSigned(options: IssueOptions): KeyPair {
  * @throws {Error} when there is none that can be read
  */
 export function describeCertificate(pem: string): CertificateDescription {
-  const certificate = readCertificate(pem)
+  return describe(readCertificate(pem))
+}
+
+/**
+ * Reads the first certificate of a PEM text, and whether a key is its: one reading for both costs half of two.
+ *
+ * @throws {Error} when either cannot be read; the message says which
+ */
+export function describePair(certificatePem: string, keyPem: string): CertificateDescription & { readonly isPair: boolean } {
+  const certificate = readCertificate(certificatePem)
+  return { ...describe(certificate), isPair: fits(certificate, keyPem) }
+}
+
+function describe(certificate: X509Certificate): CertificateDescription {
   const subject = oneLine(certificate.subject)
   return {
     subject,
@@ -91,7 +104,10 @@ export function describeCertificate(pem: string): CertificateDescription {
  * @throws {Error} when either cannot be read; the message says which
  */
 export function isKeyOf(certificatePem: string, keyPem: string): boolean {
-  const certificate = readCertificate(certificatePem)
+  return fits(readCertificate(certificatePem), keyPem)
+}
+
+function fits(certificate: X509Certificate, keyPem: string): boolean {
   try {
     return certificate.checkPrivateKey(createPrivateKey(keyPem))
   } catch (error) {

@@ -4,6 +4,7 @@ import { delay } from '../kernel/backoff.ts'
 import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
+import { collectGarbage } from '../kernel/memory.ts'
 import { startAdminPorts } from './admin.ts'
 import { usableAddresses } from './bind.ts'
 import type { RouterConfig } from './config.ts'
@@ -70,6 +71,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
 
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)
+    await collectGarbage()
     const started = await startFleet({
       listen: {
         bind: addresses,

@@ -1,4 +1,5 @@
 import { createLog } from '../kernel/log.ts'
+import { collectGarbage } from '../kernel/memory.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { Worker } from './worker.ts'
 
@@ -48,6 +49,7 @@ async function receive(message: ToWorker): Promise<void> {
 
 async function start({ index, options, sockets, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
   worker = new Worker(table, options, log, index)
+  await collectGarbage()
   try {
     answer({ type: 'listening', ports: await worker.listen(sockets) })
   } catch (error) {

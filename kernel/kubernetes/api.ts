@@ -154,13 +154,31 @@ export async function listAll<T extends KubernetesObject>(
   pageSize = 500,
 ): Promise<ObjectList<T>> {
   const items: Stored<T>[] = []
-  let page = await api.list(resource, { limit: pageSize, ...options })
-  items.push(...page.items)
-  while (page.continue) {
-    page = await api.list(resource, { limit: pageSize, ...options, continue: page.continue })
+  let resourceVersion = ''
+  for await (const page of listPages(api, resource, options, pageSize)) {
     items.push(...page.items)
+    resourceVersion = page.resourceVersion
   }
-  return { items, resourceVersion: page.resourceVersion }
+  return { items, resourceVersion }
+}
+
+/**
+ * The pages of a list, one at a time and each asked for when the one before has been used: all are of one moment.
+ *
+ * @param pageSize 100: what is done with a page holds up whatever else the process does, and it is held in memory as text and as objects
+ */
+export async function* listPages<T extends KubernetesObject>(
+  api: Pick<KubernetesApi, 'list'>,
+  resource: Resource<T>,
+  options: ListOptions = {},
+  pageSize = 100,
+): AsyncGenerator<ObjectList<T>> {
+  let from: string | undefined
+  do {
+    const page = await api.list(resource, { limit: pageSize, ...options, ...(from && { continue: from }) })
+    yield page
+    from = page.continue
+  } while (from)
 }
 
 /** Reads one object, or `undefined` where there is none. */

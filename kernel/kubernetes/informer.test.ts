@@ -37,6 +37,30 @@ suite('Informer', () => {
     await informer.stop()
   })
 
+  test('prunes once what it keeps, and keeps whole what has another shape', async () => {
+    const pruned: string[] = []
+    const prune = (object: Stored<ConfigMap>): Stored<ConfigMap> => {
+      pruned.push(object.metadata.name)
+      if (object.metadata.name === 'odd') throw new TypeError('of another shape')
+      return { metadata: object.metadata }
+    }
+    const whole = (name: string, version: string) => ({ ...map(name, version), data: { much: 'x' } })
+    const api = new ScriptedApi([
+      page('5', whole('a', '1'), whole('odd', '2')),
+      page('9', whole('a', '1'), whole('odd', '2'), whole('b', '8')),
+    ])
+    const { informer } = start(api, undefined, prune)
+    const watch = await api.nextWatch()
+    const first = informer.get('default/a')
+    assert.deepEqual(first, map('a', '1'))
+    assert.deepEqual(informer.get('default/odd'), whole('odd', '2'))
+    watch.push({ type: 'MODIFIED', object: whole('odd', '6') }, new KubernetesError({ code: 410, reason: 'Expired', message: 'too old' }))
+    await api.nextWatch()
+    assert.equal(informer.get('default/a'), first)
+    assert.deepEqual(pruned, ['a', 'odd', 'odd', 'odd', 'b'])
+    await informer.stop()
+  })
+
   test('resumes after an end and after a reset, from the last version or bookmark, without a new list', async () => {
     const api = new ScriptedApi([page('5')])
     const { informer } = start(api)
@@ -115,11 +139,12 @@ suite('Informer', () => {
   })
 })
 
-function start(api: ScriptedApi, silenceMs = 60_000) {
+function start(api: ScriptedApi, silenceMs = 60_000, prune?: (object: Stored<ConfigMap>) => Stored<ConfigMap>) {
   const changes: string[] = []
   const informer = startInformer(api as unknown as KubernetesApi, RESOURCES.configMaps, {
     log: silentLog,
     silenceMs,
+    ...(prune && { prune }),
     backoff: new Backoff({ minMs: 1, maxMs: 1 }),
     onChange: (key, object, previous) => changes.push(`${object ? (previous ? '~' : '+') : '-'}${key.split('/')[1]}`),
   })

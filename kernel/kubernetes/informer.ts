@@ -1,6 +1,6 @@
 import { Backoff, delay } from '../backoff.ts'
 import type { Log } from '../log.ts'
-import { isStatus, type KubernetesApi, listAll, type Selection, type WatchEvent } from './api.ts'
+import { isStatus, type KubernetesApi, listPages, type Selection, type WatchEvent } from './api.ts'
 import { type KubernetesObject, keyOf, type Resource, type Stored } from './objects.ts'
 
 /** A change of one object: `object` is absent when it has gone, `previous` when it is new. */
@@ -137,13 +137,20 @@ export class Informer<T extends KubernetesObject> {
   }
 
   async #relist(): Promise<void> {
-    const { items, resourceVersion } = await listAll(this.#api, this.#resource, { ...this.#options.selection, signal: this.#stop.signal })
-    this.#heard()
-    const found = new Map(items.map(item => [keyOf(item), item]))
-    for (const key of [...this.#store.keys()]) if (!found.has(key)) this.#apply(key, undefined)
-    for (const [key, object] of found) {
-      if (this.#store.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#apply(key, object)
+    const found = new Map<string, Stored<T>>()
+    let resourceVersion: string | undefined
+    for await (const page of listPages(this.#api, this.#resource, { ...this.#options.selection, signal: this.#stop.signal })) {
+      this.#heard()
+      // Pruned page by page, and what has not changed is what stands already: a list of a large cluster is never held twice.
+      for (const item of page.items) {
+        const key = keyOf(item)
+        const known = this.#store.get(key)
+        found.set(key, known?.metadata.resourceVersion === item.metadata.resourceVersion ? known : this.#prune(key, item))
+      }
+      resourceVersion = page.resourceVersion
     }
+    for (const key of [...this.#store.keys()]) if (!found.has(key)) this.#apply(key, undefined)
+    for (const [key, object] of found) if (this.#store.get(key) !== object) this.#apply(key, object)
     this.#resourceVersion = resourceVersion
     if (!this.#isSynced) {
       this.#isSynced = true
@@ -185,14 +192,26 @@ export class Informer<T extends KubernetesObject> {
 
   #take({ type, object }: WatchEvent<T>): void {
     this.#heard()
-    if (type !== 'BOOKMARK') this.#apply(keyOf(object), type === 'DELETED' ? undefined : object)
+    if (type !== 'BOOKMARK') {
+      const key = keyOf(object)
+      this.#apply(key, type === 'DELETED' ? undefined : this.#prune(key, object))
+    }
     this.#resourceVersion = object.metadata.resourceVersion
     if (type !== 'BOOKMARK') this.#wake()
   }
 
-  #apply(key: string, whole: Stored<T> | undefined): void {
+  /** An object of another shape than its kind's is kept whole, for its readers to judge; it must not stop the watch of all others. */
+  #prune(key: string, object: Stored<T>): Stored<T> {
+    try {
+      return this.#options.prune?.(object) ?? object
+    } catch (error) {
+      this.#log.debug('object is of another shape', { key, error: (error as Error).message })
+      return object
+    }
+  }
+
+  #apply(key: string, object: Stored<T> | undefined): void {
     const previous = this.#store.get(key)
-    const object = whole && (this.#options.prune?.(whole) ?? whole)
     if (object) this.#store.set(key, object)
     else if (!this.#store.delete(key)) return
     for (const handler of this.#handlers) this.#tell(handler, key, object, previous)

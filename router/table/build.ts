@@ -13,6 +13,7 @@ import { buildGitRoute } from './git-route.ts'
 import { buildRoute, delegatePaths } from './policy.ts'
 import { References } from './references.ts'
 import { type RouterAnnotations, readSettings } from './settings.ts'
+import { shared } from './shared-values.ts'
 import type { HostSpec, RouteSpec, SettingsSpec, TableDelta } from './spec.ts'
 
 /** The part of the cluster that routes are made of, as it stands at one moment. */
@@ -62,6 +63,9 @@ export interface BuilderOptions extends CertificateStoreOptions {
   /** The version of the table before this builder's first. */
   readonly version?: number
 }
+
+/** Of an app that gives no path away. */
+const NO_LOCATIONS: RouteSpec['locations'] = Object.freeze([])
 
 /** The key of the router's own faults. */
 const ROUTER = ''
@@ -179,7 +183,7 @@ export class TableBuilder {
     const apps = [...this.#apps.values()].map(app => ({
       service: app.key,
       app: app.name,
-      hosts: [...this.#claims.of(app.key).keys()].filter(pattern => this.#claims.owner(pattern)?.app === app.key),
+      hosts: this.#patternsOf(app.key).filter(pattern => this.#claims.owner(pattern)?.app === app.key),
       route: this.#routes.get(app.key),
       faults: this.#faults.get(app.key) ?? [],
       ignored: app.ignored,
@@ -188,6 +192,10 @@ export class TableBuilder {
       router: { faults: this.#faults.get(ROUTER) ?? [], ignored: this.#router.ignored },
       apps: apps.sort((a, b) => (a.service < b.service ? -1 : 1)),
     }
+  }
+
+  #patternsOf(app: string): string[] {
+    return this.#claims.of(app).map(([pattern]) => pattern)
   }
 
   #readRouter(snapshot: Snapshot, dirty: Dirty): void {
@@ -208,6 +216,7 @@ export class TableBuilder {
     try {
       app = service && readApp(service, this.#options.family, before)
       base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
+      if (base) base = { ...base, policy: shared(base.policy), locations: NO_LOCATIONS }
     } catch (error) {
       // What the API server checks, a folder of manifests does not: an object of another shape must hurt nobody but itself.
       this.#broken.set(key, { key: 'object', value: '', message: `Cannot read the Service or its slices: ${(error as Error).message}` })
@@ -224,7 +233,7 @@ export class TableBuilder {
       this.#apps.set(key, app)
       this.#bases.set(key, base)
       if (!isDeepStrictEqual(app.certificates, before?.certificates))
-        for (const pattern of this.#claims.of(key).keys()) dirty.patterns.add(pattern)
+        for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
     } else {
       this.#apps.delete(key)
       this.#bases.delete(key)
@@ -252,7 +261,7 @@ export class TableBuilder {
     const keys = changed.union(dirty.secrets)
     const { certificates, moved, looked } = this.#certificates.read(key => snapshot.secret(key), keys)
     for (const app of looked) dirty.faults.add(app)
-    for (const app of moved) for (const pattern of this.#claims.of(app).keys()) dirty.patterns.add(pattern)
+    for (const app of moved) for (const pattern of this.#patternsOf(app)) dirty.patterns.add(pattern)
     if ([...keys].some(key => this.#certificates.isPlatform(key))) dirty.faults.add(ROUTER)
     return certificates
   }
@@ -401,7 +410,7 @@ export class TableBuilder {
   }
 
   #conflicts(app: App): Fault[] {
-    return [...this.#claims.of(app.key)].flatMap(([pattern, { domain }]) => {
+    return this.#claims.of(app.key).flatMap(([pattern, { domain }]) => {
       const owner = this.#claims.owner(pattern)
       if (!owner || owner.app === app.key) return []
       return [{ key: 'domains', value: domain, message: `Cannot serve ${pattern}: the older Service ${owner.app} has it` }]

@@ -97,7 +97,7 @@ export class CertificateStore {
   }
 
   #isWanted(key: string): boolean {
-    return this.#named.get(key).size > 0 || this.isPlatform(key)
+    return this.#named.has(key) || this.isPlatform(key)
   }
 
   #readSecret(secret: Secret, lastGood: Certificate | undefined) {

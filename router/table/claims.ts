@@ -7,19 +7,25 @@ export interface Claim {
   readonly domain: string
 }
 
+/** An app's claims by pattern, each pattern once. */
+export type AppClaims = readonly (readonly [pattern: string, claim: Claim])[]
+
+const NONE: AppClaims = []
+
 /**
  * Who serves which pattern. Where two claim one, the older object keeps it, then the one whose key comes first: an answer that does not
  * depend on the order in which objects were seen. Each change costs what changed, not what stands.
  */
 export class Claims {
   readonly #byPattern = new Map<string, readonly Claim[]>()
-  readonly #byApp = new Map<string, ReadonlyMap<string, Claim>>()
+  // Arrays: a map for each of ten thousand apps would take six times the memory.
+  readonly #byApp = new Map<string, AppClaims>()
 
   /** Replaces the claims of an app. @returns the patterns whose owner, or whose owner's claim, may be another now */
   set(app: string, claims: ReadonlyMap<string, Claim>): Set<string> {
-    const before = this.#byApp.get(app)
+    const before = new Map(this.#byApp.get(app))
     const touched = new Set<string>()
-    for (const [pattern, claim] of before ?? []) {
+    for (const [pattern, claim] of before) {
       const now = claims.get(pattern)
       if (now && isSame(now, claim)) continue
       touched.add(pattern)
@@ -28,12 +34,12 @@ export class Claims {
       else this.#byPattern.delete(pattern)
     }
     for (const [pattern, claim] of claims) {
-      const was = before?.get(pattern)
+      const was = before.get(pattern)
       if (was && isSame(was, claim)) continue
       touched.add(pattern)
       this.#byPattern.set(pattern, [...(this.#byPattern.get(pattern) ?? []), claim].sort(compare))
     }
-    if (claims.size > 0) this.#byApp.set(app, claims)
+    if (claims.size > 0) this.#byApp.set(app, [...claims])
     else this.#byApp.delete(app)
     return touched
   }
@@ -48,8 +54,8 @@ export class Claims {
   }
 
   /** What an app wants, whether it has it or not. */
-  of(app: string): ReadonlyMap<string, Claim> {
-    return this.#byApp.get(app) ?? new Map()
+  of(app: string): AppClaims {
+    return this.#byApp.get(app) ?? NONE
   }
 
   patterns(): Iterable<string> {

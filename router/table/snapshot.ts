@@ -7,9 +7,11 @@ import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { Informer } from '../../kernel/kubernetes/informer.ts'
 import { keyOf, RESOURCES, type Stored, splitKey } from '../../kernel/kubernetes/objects.ts'
 import type { Log } from '../../kernel/log.ts'
+import { prepareCertificate } from '../tls/certificates.ts'
 import type { Family } from './annotations.ts'
 import type { Changes, Snapshot } from './build.ts'
 import { Gather } from './gather.ts'
+import { pruneSecret, pruneService, pruneSlice, SERVICE_NAME } from './prune.ts'
 
 export interface WatchOptions {
   readonly family: Family
@@ -39,7 +41,7 @@ export class ClusterWatch implements Snapshot {
   readonly #slices: Informer<EndpointSlice>
   readonly #secrets: Informer<Secret>
   readonly #deployments: Informer<Deployment>
-  readonly #slicesByService = new Map<string, Map<string, EndpointSlice>>()
+  readonly #slicesByService = new Map<string, readonly Stored<EndpointSlice>[]>()
   readonly #named = new Map<string, Informer<Secret>>()
   readonly #gather: Gather
   #wanted: ReadonlySet<string> = new Set()
@@ -77,12 +79,13 @@ export class ClusterWatch implements Snapshot {
       backoff: patience(),
       selection: { labelSelector: SERVICE_NAME },
       prune: pruneSlice,
-      onChange: (key, slice, previous) => touch(() => this.#indexSlice(key, slice, previous)),
+      onChange: (_, slice, previous) => touch(() => this.#indexSlice(slice, previous)),
     })
     this.#secrets = new Informer(api, RESOURCES.secrets, {
       log,
       backoff: patience(),
       selection: { fieldSelector: 'type=kubernetes.io/tls' },
+      prune: keepCertificate,
       onChange: key => this.#wanted.has(key) && touch(() => this.#changes.secrets.add(key)),
     })
     this.#deployments = new Informer(api, RESOURCES.deployments, {
@@ -107,7 +110,7 @@ export class ClusterWatch implements Snapshot {
   }
 
   slices(service: string): readonly EndpointSlice[] {
-    return [...(this.#slicesByService.get(service)?.values() ?? [])]
+    return this.#slicesByService.get(service) ?? []
   }
 
   secret(key: string): Secret | undefined {
@@ -179,6 +182,7 @@ export class ClusterWatch implements Snapshot {
       log: this.#options.log,
       backoff: patience(),
       selection: { namespace, fieldSelector: `metadata.name=${name}` },
+      prune: keepCertificate,
       onChange: () => {
         this.#changes.secrets.add(key)
         this.#gather.touch()
@@ -187,13 +191,13 @@ export class ClusterWatch implements Snapshot {
     this.#named.set(key, informer)
   }
 
-  #indexSlice(key: string, slice: EndpointSlice | undefined, previous: EndpointSlice | undefined): void {
-    for (const owner of new Set([serviceOf(previous), serviceOf(slice)])) {
+  #indexSlice(slice: Stored<EndpointSlice> | undefined, previous: Stored<EndpointSlice> | undefined): void {
+    const [now, before] = [serviceOf(slice), serviceOf(previous)]
+    for (const owner of now === before ? [now] : [before, now]) {
       if (owner === undefined) continue
-      const slices = this.#slicesByService.get(owner) ?? new Map()
-      if (slice && serviceOf(slice) === owner) slices.set(key, slice)
-      else slices.delete(key)
-      if (slices.size > 0) this.#slicesByService.set(owner, slices)
+      const others = (this.#slicesByService.get(owner) ?? []).filter(other => other !== previous)
+      const slices = slice && owner === now ? [...others, slice] : others
+      if (slices.length > 0) this.#slicesByService.set(owner, slices)
       else this.#slicesByService.delete(owner)
       this.#changes.slices.add(owner)
     }
@@ -206,38 +210,13 @@ export class ClusterWatch implements Snapshot {
   }
 }
 
-const SERVICE_NAME = 'kubernetes.io/service-name'
 const ROUTERS = ['drycc-router', 'deis-router']
 const BUILDERS = ['drycc-builder', 'deis-builder']
 
-/** Of metadata what routes are made of: managed fields alone are often longer than all the rest. */
-function pruneMetadata({
-  name,
-  namespace,
-  uid,
-  resourceVersion,
-  creationTimestamp,
-  labels,
-  annotations,
-}: Stored['metadata']): Stored['metadata'] {
-  const ours = Object.entries(annotations ?? {}).filter(([key]) => ROUTER_PREFIXES.some(prefix => key.startsWith(prefix)))
-  return {
-    ...{ name, uid, resourceVersion, annotations: Object.fromEntries(ours) },
-    ...(namespace !== undefined && { namespace }),
-    ...(creationTimestamp !== undefined && { creationTimestamp }),
-    ...(labels !== undefined && { labels }),
-  }
-}
-
-function pruneService({ metadata, spec }: Stored<Service>): Stored<Service> {
-  const { ports = [], ipFamilies } = spec ?? {}
-  const kept = ports.map(({ name, port, protocol }) => ({ port, ...(name && { name }), ...(protocol && { protocol }) }))
-  return { metadata: pruneMetadata(metadata), spec: { ports: kept, ...(ipFamilies && { ipFamilies }) } }
-}
-
-function pruneSlice({ metadata, addressType, ports, endpoints }: Stored<EndpointSlice>): Stored<EndpointSlice> {
-  const kept = (endpoints ?? []).map(({ addresses, conditions }) => ({ addresses, ...(conditions && { conditions }) }))
-  return { metadata: pruneMetadata(metadata), addressType, endpoints: kept, ...(ports && { ports }) }
+function keepCertificate(secret: Stored<Secret>): Stored<Secret> {
+  const kept = pruneSecret(secret)
+  prepareCertificate(kept)
+  return kept
 }
 
 function noChanges() {

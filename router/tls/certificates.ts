@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Secret } from 'kubernetes-types/core/v1'
-import { describeCertificate, isKeyOf } from '../../kernel/x509.ts'
+import { describePair } from '../../kernel/x509.ts'
 
 /** A certificate chain with its key, checked against each other. Plain values: it travels to the workers. */
 export interface Certificate {
@@ -25,10 +25,26 @@ export interface Certificate {
 export function readCertificate(secret: Secret, { oldKeys = false } = {}): Certificate {
   const chain = readPart(secret, 'tls.crt', oldKeys ? 'cert' : undefined)
   const key = readPart(secret, 'tls.key', oldKeys ? 'key' : undefined)
-  const { names, notAfter } = describeCertificate(chain)
-  if (!isKeyOf(chain, key)) throw new Error('Cannot use the certificate: tls.key is not its key')
+  const known = prepared.get(secret)
+  if (known) return known
+  const { names, notAfter, isPair } = describePair(chain, key)
+  if (!isPair) throw new Error('Cannot use the certificate: tls.key is not its key')
   const id = createHash('sha256').update(chain).update('\0').update(key).digest('hex').slice(0, 32)
   return { id, chain, key, names, notAfterMs: notAfter.getTime() }
+}
+
+const prepared = new WeakMap<Secret, Certificate>()
+
+/**
+ * Reads the certificate of a Secret ahead of {@link readCertificate}, which then costs nothing. A reading takes a fifth of a millisecond: of
+ * thousands that come page by page it is spread over the pages, where all at once would stop the process for seconds.
+ */
+export function prepareCertificate(secret: Secret): void {
+  try {
+    prepared.set(secret, readCertificate(secret))
+  } catch {
+    // Whoever needs it reads it again and is told why it cannot.
+  }
 }
 
 /** Why a certificate that can be used should not be, for the operator to read; it is served all the same. */
@@ -41,6 +57,8 @@ export function certificateWarnings(certificate: Certificate, domain: string | u
 }
 
 function readPart(secret: Secret, name: string, oldName: string | undefined): string {
+  const text = secret.stringData?.[name] ?? (oldName === undefined ? undefined : secret.stringData?.[oldName])
+  if (text) return text
   const value = secret.data?.[name] ?? (oldName === undefined ? undefined : secret.data?.[oldName])
   if (!value) throw new Error(`Cannot use the Secret: it has no ${name}`)
   return Buffer.from(value, 'base64').toString('utf8')

@@ -1,0 +1,215 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { Agent, createServer, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BenchTable } from '../main.ts'
+import type { ApiOrder } from '../scale/api-server.ts'
+import { names, PLATFORM_DOMAIN } from '../scale/cluster.ts'
+import { childrenOf, cpuMicroseconds, memoryOf } from '../scale/process.ts'
+
+export const name = 'scale'
+
+const APP_COUNT = Number(process.env['SCALE_APPS'] ?? 10_000)
+const CERTIFICATE_EACH = 5
+const CHANGE_COUNT = 500
+const CHANGES_PER_SECOND = 50
+const LATENCY_COUNT = 300
+const ROOT = join(import.meta.dirname, '../..')
+
+/**
+ * A router before a cluster of many apps: API server, router and apps are processes of their own, and the API is HTTP, so that what its
+ * client costs is in. CPU time is of primary and one worker together, less what they cost idle.
+ */
+export async function run(): Promise<BenchTable> {
+  const home = await mkdtemp(join(tmpdir(), 'scale-'))
+  const apps = [await startApp('a'), await startApp('b')] as const
+  const children: ChildProcess[] = []
+  try {
+    const api = await start(children, 'bench/scale/api-server.ts', {
+      APPS: String(APP_COUNT),
+      CERTIFICATE_EACH: String(CERTIFICATE_EACH),
+      APP_PORT: String(portOf(apps[0])),
+    })
+    const KUBECONFIG = join(home, 'kubeconfig')
+    await writeFile(KUBECONFIG, kubeconfig(Number(api.ports['port'])))
+    const rows: Map<string, (string | number)[]> = new Map()
+    for (const workers of ['1', '2']) {
+      const env = {
+        ...ROUTER_ENV,
+        KUBECONFIG,
+        ROUTER_WORKERS: workers,
+        ROUTER_STATE: join(home, `state-${workers}`),
+        POD_NAMESPACE: 'drycc',
+      }
+      const found = await measure(children, api.child, env, apps)
+      for (const [title, value] of found) rows.set(title, [...(rows.get(title) ?? [title]), value])
+    }
+    return {
+      title: `${APP_COUNT} apps, each with two endpoints, one in ${CERTIFICATE_EACH} with a certificate`,
+      columns: ['', 'one process', 'primary and one of its workers'],
+      rows: [...rows.values()],
+      note: `CPU of ${CHANGE_COUNT} changed slices at ${CHANGES_PER_SECOND} a second; latency of ${LATENCY_COUNT}, one after the other.`,
+    }
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+    for (const app of apps) app.close()
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+/** One router's figures, in the order in which they are taken. */
+async function measure(children: ChildProcess[], api: ChildProcess, env: Record<string, string>, apps: readonly [Server, Server]) {
+  const found = new Map<string, string | number>()
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const [first, second] = apps.map(portOf) as [number, number]
+  const began = performance.now()
+  const router = await start(children, 'router/main.ts', env)
+  const port = router.ports['ports']?.['http'] as number
+  const host = (index: number) => `${names(index).name}.${PLATFORM_DOMAIN}`
+  await until(async () => (await get(port, host(APP_COUNT - 1), agent)).body === 'a')
+  found.set('start to ready, s', round((performance.now() - began) / 1000))
+  const pids = [router.child.pid!, ...childrenOf(router.child.pid!).slice(0, 1)]
+  const memory = (title: string) => {
+    const all = pids.map(memoryOf)
+    const sum = (key: 'rss' | 'peak' | 'pss') => Math.round(all.reduce((total, one) => total + one[key], 0))
+    const each = all.length > 1 ? ` (${all.map(one => Math.round(one.rss)).join(' + ')})` : ''
+    found.set(`RSS ${title}, MB`, `${sum('rss')}${each}, PSS ${sum('pss')}, peak ${sum('peak')}`)
+  }
+  memory('when ready')
+  found.set('CPU of the start, s', round(pids.reduce((total, pid) => total + cpuMicroseconds(pid), 0) / 1e6))
+  await sleep(7000)
+  memory('7 s later')
+
+  const cpu = () => pids.reduce((total, pid) => total + cpuMicroseconds(pid), 0)
+  const idleFrom = cpu()
+  const seconds = CHANGE_COUNT / CHANGES_PER_SECOND
+  await sleep(seconds * 1000)
+  const idle = cpu() - idleFrom
+  const busyFrom = cpu()
+  for (let change = 0; change < CHANGE_COUNT; change++) {
+    await tell(api, { type: 'move', from: (change * 7) % APP_COUNT, count: 1, port: second })
+    await sleep(1000 / CHANGES_PER_SECOND)
+  }
+  await sleep(500)
+  const busy = cpu() - busyFrom
+  found.set('CPU idle, ms a second', round(idle / 1000 / seconds))
+  found.set('CPU per change, ms', round((busy - idle) / 1000 / CHANGE_COUNT))
+
+  const tookMs: number[] = []
+  for (let change = 0; change < LATENCY_COUNT; change++) {
+    const index = (change * 13 + 5) % APP_COUNT
+    const target = (await get(port, host(index), agent)).body === 'a' ? second : first
+    const wanted = target === first ? 'a' : 'b'
+    const changedAt = performance.now()
+    const told = tell(api, { type: 'move', from: index, count: 1, port: target })
+    await until(async () => (await get(port, host(index), agent)).body === wanted)
+    tookMs.push(performance.now() - changedAt)
+    await told
+  }
+  found.set('changed → served, p50 / p99 / max ms', [0.5, 0.99, 1].map(share => round(quantile(tookMs, share))).join(' / '))
+
+  for (const target of [second, first]) {
+    const slowestMs = await burst(api, port, target, agent, found)
+    found.set('slowest request meanwhile, ms', round(slowestMs))
+  }
+  await sleep(1000)
+  memory('after 20,000 changes at once')
+  await tell(api, { type: 'expire' })
+  await sleep(8000)
+  memory('after listing again')
+  router.child.kill('SIGTERM')
+  await new Promise(resolve => router.child.once('exit', resolve))
+  agent.destroy()
+  return found
+}
+
+/** Moves every app at once. @returns the slowest of the requests that were served meanwhile, in milliseconds */
+async function burst(api: ChildProcess, port: number, target: number, agent: Agent, found: Map<string, string | number>): Promise<number> {
+  const last = APP_COUNT - 1
+  const host = `${names(last).name}.${PLATFORM_DOMAIN}`
+  const before = (await get(port, host, agent)).body
+  const began = performance.now()
+  const told = tell(api, { type: 'move', from: 0, count: APP_COUNT, port: target })
+  let slowestMs = 0
+  await until(async () => {
+    const sentAt = performance.now()
+    const { body } = await get(port, host, agent)
+    slowestMs = Math.max(slowestMs, performance.now() - sentAt)
+    return body !== before
+  })
+  found.set('all slices changed at once → all served, s', round((performance.now() - began) / 1000))
+  await told
+  return slowestMs
+}
+
+const ROUTER_ENV = {
+  ...Object.fromEntries(['HTTP', 'HTTPS', 'GIT', 'HEALTH', 'ADMIN'].map(port => [`ROUTER_${port}_PORT`, '0'])),
+  ROUTER_BIND: '127.0.0.1',
+  ROUTER_ACCESS_LOG: 'off',
+}
+
+async function start(children: ChildProcess[], file: string, env: Record<string, string>) {
+  const child = fork(join(ROOT, file), { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  children.push(child)
+  const ports = await new Promise<Record<string, Record<string, number>>>((resolve, reject) => {
+    child.once('message', message => resolve(message as never))
+    child.once('exit', code => reject(new Error(`${file} ended with code ${code}`)))
+  })
+  return { child, ports }
+}
+
+function tell(api: ChildProcess, order: ApiOrder): Promise<unknown> {
+  return new Promise(resolve => {
+    api.once('message', resolve)
+    api.send(order)
+  })
+}
+
+async function startApp(body: string): Promise<Server> {
+  const app = createServer((_, response) => response.end(body))
+  await new Promise<void>(resolve => app.listen(0, '0.0.0.0', resolve))
+  return app
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const began = performance.now()
+  while (!(await condition())) if (performance.now() - began > 60_000) throw new Error('The change never came')
+}
+
+function get(port: number, host: string, agent: Agent): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, headers: { host }, agent }, response => {
+      let body = ''
+      response.setEncoding('latin1')
+      response.on('data', chunk => (body += chunk))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+function kubeconfig(port: number): string {
+  return JSON.stringify({
+    'current-context': 'bench',
+    clusters: [{ name: 'bench', cluster: { server: `http://127.0.0.1:${port}` } }],
+    users: [{ name: 'bench', user: {} }],
+    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench', namespace: 'drycc' } }],
+  })
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(Math.ceil(sorted.length * share), sorted.length) - 1] ?? Number.NaN
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}
