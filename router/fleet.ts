@@ -207,7 +207,7 @@ class ProcessFleet implements Fleet {
 
   /** Starts one worker; once it has listened it is started again whenever it dies. @param isReplacement another one still has its place */
   #launch(index: number, backoff: Backoff, isReplacement = false): Slot {
-    const { log, workers: _workers, whole, listen, ...options } = this.#options
+    const { log, whole, listen, ...options } = this.#options
     const slot = new Slot(index, this.#sockets.of(index), stats => this.#totals.note(slot, stats))
     this.#slots.add(slot)
     slot.start({ ...options, listen: { publicHttpsPort: listen.publicHttpsPort } }, whole())

@@ -30,6 +30,8 @@ export interface ListenSocket {
 export interface WorkerOptions {
   readonly listen: Pick<Listen, 'publicHttpsPort'>
   readonly tls: TlsSecrets
+  /** How many there are; 1 by default. */
+  readonly workers?: number
   readonly accessLog: 'classic' | 'json' | 'off'
   /** The file that access lines are appended to; absent: standard output. */
   readonly accessLogFile?: string
@@ -69,6 +71,7 @@ export class Worker {
       table: () => this.#table,
       tls: this.#tls.options(() => this.#table),
       log,
+      workers: options.workers ?? 1,
       accessLog: options.accessLog,
       ...(options.appLatency && { appLatency: true }),
       ...(options.accessLogFile ? { accessLogTarget: { path: options.accessLogFile } } : {}),

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { RequestHead } from '../http1/head.ts'
+import type { AppLoad } from '../table/app-load.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
 
 /** Who is at the other end of a client connection, as far as the connection tells: the peer, or what its PROXY header says. */
@@ -13,6 +14,8 @@ export class Client {
   readonly proxied: boolean
   /** What the connection itself says. */
   readonly own: Origin
+  /** The app of the last request. */
+  load: AppLoad | undefined
   #settings: RouterSettings | undefined
   #trusted = false
 
@@ -22,6 +25,13 @@ export class Client {
     this.secure = secure
     this.proxied = proxied
     this.own = { address, scheme: secure ? 'https' : 'http', port: secure ? '443' : '80', secure }
+  }
+
+  /** Counts this connection for an app, or at its end for none. */
+  serves(load: AppLoad | undefined): void {
+    if (this.load !== undefined) this.load.connections--
+    if (load !== undefined) load.connections++
+    this.load = load
   }
 
   /** Whether the router's operator trusts what this peer says about others. Asked once a connection and settings, as the question costs a microsecond. */

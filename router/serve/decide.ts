@@ -1,41 +1,46 @@
 import { preflightReply } from '../edge/cors.ts'
+import { admit, rateReply } from '../edge/limits.ts'
 import { canonicalReply, movedReply } from '../edge/redirects.ts'
 import type { Edge } from '../table/edge.ts'
 import type { Route } from '../table/route.ts'
 import { errorReply, type Reply, redirectReply } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { goesInCircle } from './headers.ts'
+import type { Phases } from './phases.ts'
+
+/** Whether the client may not come in; who may not learns nothing else (contract 5.6). */
+export function refuse(exchange: Exchange, route: Route, phases: Phases): Reply | undefined {
+  const { head, origin } = exchange
+  const { allow, edge } = route.policy
+  if (edge?.deny?.check(origin.address)) return errorReply('R12')
+  if (allow !== undefined && !allow.check(origin.address)) return errorReply('R12')
+  if (goesInCircle(head.loop)) return errorReply('R13')
+  if (edge === undefined) return undefined
+  return rateReply(exchange, route, edge, phases) ?? (edge.cors === undefined ? undefined : preflightReply(exchange, edge.cors))
+}
 
 /**
- * Whether the router answers by itself. Who may not come in learns nothing else; then what is down is said to be down, on http as well as
- * on https, and only an app that is up sends its clients to https (contract 5.6, 5.7).
- *
- * @param httpsPort where clients reach https; named in a redirect unless it is the usual one
+ * Whether the router answers by itself: what is down is said to be down, on http as well as on https, and only an app that is up sends its
+ * clients to https (contract 5.7). What passes is counted as in flight.
  */
-export function decide(exchange: Exchange, route: Route, httpsPort = 443): Reply | undefined {
+export function decide(exchange: Exchange, route: Route, phases: Phases): Reply | undefined {
   const { head, origin } = exchange
   const { policy } = route
-  const { edge } = policy
-  if (edge?.deny?.check(origin.address)) return errorReply('R12')
-  if (policy.allow !== undefined && !policy.allow.check(origin.address)) return errorReply('R12')
-  if (goesInCircle(head.loop)) return errorReply('R13')
-  if (edge?.cors !== undefined) {
-    const answer = preflightReply(exchange, edge.cors)
-    if (answer !== undefined) return answer
-  }
   if (policy.maintenance) return errorReply('R21')
   if (route.endpoints.length === 0) return errorReply('R20')
-  if (policy.sslEnforce && !origin.secure) {
-    const scheme = origin.scheme === 'ws' ? 'wss' : 'https'
-    const port = httpsPort === 443 ? '' : `:${httpsPort}`
-    return redirectReply(`${scheme}://${head.host}${port}${head.target === '*' ? '/' : head.target}`)
-  }
-  if (edge !== undefined) {
-    const moved = redirect(exchange, edge)
+  if (policy.sslEnforce && !origin.secure) return httpsReply(exchange, phases.httpsPort())
+  if (policy.edge !== undefined) {
+    const moved = redirect(exchange, policy.edge)
     if (moved !== undefined) return moved
   }
   if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43')
-  return undefined
+  return admit(exchange, route, phases)
+}
+
+/** @param port where clients reach https; named unless it is the usual one */
+function httpsReply({ head, origin }: Exchange, port: number): Reply {
+  const scheme = origin.scheme === 'ws' ? 'wss' : 'https'
+  return redirectReply(`${scheme}://${head.host}${port === 443 ? '' : `:${port}`}${head.target === '*' ? '/' : head.target}`)
 }
 
 function redirect(exchange: Exchange, { canonicalHost, redirects }: Edge): Reply | undefined {

@@ -1,5 +1,6 @@
 import type { BodyLength } from '../http1/body.ts'
 import type { RequestHead } from '../http1/head.ts'
+import type { AppLoad } from '../table/app-load.ts'
 import type { Endpoint, Route, RouteTable } from '../table/route.ts'
 import { type Client, type Origin, originOf } from './client.ts'
 import type { ErrorCode } from './errors.ts'
@@ -73,6 +74,8 @@ export class Exchange {
   readonly #bytesBefore: number
   route: Route | undefined
   endpoint: Endpoint | undefined
+  /** Where this exchange is counted while it is under way. */
+  load: AppLoad | undefined
   status = 0
   code: ErrorCode | undefined
   requestId = ''

@@ -1,5 +1,5 @@
 import type { RequestHead } from '../http1/head.ts'
-import { decide, decideUnclaimed } from './decide.ts'
+import { decide, decideUnclaimed, refuse } from './decide.ts'
 import { type Downstream, Exchange, type RequestSink } from './exchange.ts'
 import { Forward } from './forward.ts'
 import { newRequestId } from './headers.ts'
@@ -20,7 +20,7 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   const claimed = table.match(head.host, head.target)
   const route = claimed ?? (downstream.client.secure ? undefined : table.settings.defaultService)
   exchange.route = route
-  const answer = route === undefined ? decideUnclaimed(exchange) : decide(exchange, route, phases.httpsPort())
+  const answer = route === undefined ? decideUnclaimed(exchange) : (refuse(exchange, route, phases) ?? decide(exchange, route, phases))
   if (answer !== undefined) {
     reply(exchange, answer, phases)
     return undefined

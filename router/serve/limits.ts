@@ -6,6 +6,8 @@ export interface Limits {
   readonly interimCountMax: number
   readonly encodersMax: number
   readonly connectionsMax: number
+  readonly appRequestsMax: number
+  readonly rateClientsMax: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
   readonly slowStartMs: number
@@ -35,6 +37,10 @@ export const DEFAULT_LIMITS: Limits = {
   encodersMax: 256,
   // Client connections of one worker; the one that asks for more is closed at once.
   connectionsMax: 50_000,
+  // Requests in flight of one app that does not say (`x-requests-max`): half the connections, so that one which hangs leaves room for all others.
+  appRequestsMax: 25_000,
+  // Clients whose rates are remembered, of all apps; each costs some 100 bytes.
+  rateClientsMax: 100_000,
   // Kept-alive connections per endpoint.
   idleUpstreamsMax: 256,
   // Node's own servers close at 5 s: to reuse a connection at that moment costs a failed request.

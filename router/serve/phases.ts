@@ -1,3 +1,4 @@
+import type { RateLimiter } from '../edge/rate-limit.ts'
 import type { Pool } from '../http1/pool.ts'
 import type { RouteTable } from '../table/route.ts'
 import type { EncoderCount } from './encoder.ts'
@@ -9,6 +10,9 @@ export interface Phases {
   readonly limits: Limits
   readonly pool: Pool
   readonly encoders: EncoderCount
+  readonly rates: RateLimiter
+  /** How many processes share what an app may have. */
+  readonly workers: number
   /** The table of this moment. */
   table(): RouteTable
   /** Where clients reach https. */

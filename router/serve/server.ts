@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TlsOptions, Server as TlsServer } from 'node:tls'
 import type { Log } from '../../kernel/log.ts'
+import { RateLimiter } from '../edge/rate-limit.ts'
 import { Connection, type ConnectionHost } from '../http1/connection.ts'
 import type { RequestHead } from '../http1/head.ts'
 import { Pool } from '../http1/pool.ts'
@@ -40,6 +41,8 @@ export interface ServerOptions {
   readonly appLatency?: boolean
   /** Where clients reach https, for redirects; 443 by default. */
   readonly httpsPort?: () => number
+  /** How many processes share what an app may have; 1 by default. */
+  readonly workers?: number
 }
 
 /** One worker's data plane. */
@@ -72,6 +75,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly wheel: Wheel
   readonly pool: Pool
   readonly encoders = { running: 0 }
+  readonly rates: RateLimiter
+  readonly workers: number
   readonly table: () => RouteTable
   readonly httpsPort: () => number
   readonly firstByteMs: number
@@ -94,6 +99,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.wheel = new Wheel(this.limits.tickMs)
     this.pool = new Pool(this.wheel, this.limits)
+    this.rates = new RateLimiter(this.limits.rateClientsMax)
+    this.workers = options.workers ?? 1
     this.table = options.table
     this.httpsPort = options.httpsPort ?? (() => 443)
     this.firstByteMs = this.limits.firstByteMs
@@ -193,6 +200,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     if (exchange.recorded) return
     exchange.recorded = true
     exchange.endedAt = performance.now()
+    if (exchange.load !== undefined) exchange.load.requests--
     this.#tally.count(exchange)
     this.#accessLog?.add(this.#lines.line(exchange))
   }
@@ -224,6 +232,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   closed(connection: Connection): void {
+    connection.client.serves(undefined)
     this.#connections.delete(connection)
     this.#noteEmpty()
   }

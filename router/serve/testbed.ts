@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net'
 import { type TlsOptions, connect as tlsConnect } from 'node:tls'
 import { createLog, type LogFields, silentLog } from '../../kernel/log.ts'
-import { RetryBudget } from '../table/retry-budget.ts'
+import { AppLoad } from '../table/app-load.ts'
 import {
   DEFAULT_POLICY,
   DEFAULT_SETTINGS,
@@ -109,6 +109,7 @@ export interface BedOptions {
   readonly tls?: TlsOptions
   readonly git?: TestApp
   readonly httpsPort?: number
+  readonly workers?: number
   /** Hears what the server logs as its own fault. */
   readonly onError?: (message: string, fields?: LogFields) => void
   readonly accessLogTarget?: ServerOptions['accessLogTarget']
@@ -138,6 +139,7 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
     log,
     limits: { tickMs: 20, ...options.limits },
     ...(options.tls ? { tls: options.tls } : {}),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.httpsPort === undefined ? {} : { httpsPort: () => options.httpsPort as number }),
     ...(options.accessLog ? { accessLog: options.accessLog } : {}),
     ...(options.accessLogTarget ? { accessLogTarget: options.accessLogTarget } : {}),
@@ -188,8 +190,9 @@ export function tableOf(options: BedOptions): RouteTable {
 /** A route of a test app. */
 export function testRoute(name: string, app: TestApp | readonly Endpoint[], policy: Partial<Policy>): Route {
   const endpoints = 'endpoint' in app ? [app.endpoint] : app
-  const retries = new RetryBudget()
-  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, retries, locations: [] }
+  const load = new AppLoad()
+  const { retries } = load
+  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, retries, locations: [], load }
 }
 
 /** A client that sends raw bytes and keeps what comes back. */

@@ -1,13 +1,20 @@
 import type { Annotations } from './annotations.ts'
 import { type CorsSpec, readCors } from './extensions/cors.ts'
+import { parseRate, type Rate } from './extensions/rate-limit.ts'
 import { parseCanonicalHost, type Redirect, readRedirects } from './extensions/redirects.ts'
 import { type AddressMatcher, addressMatcher } from './route.ts'
-import { parseCidr } from './values.ts'
+import { parseCidr, parseInteger } from './values.ts'
 
 /** What the router does for an app by the annotations of its own key, in plain values. An app without any of them has none of this. */
 export interface EdgeSpec {
   /** Networks that are let in by no list. */
   readonly deny?: readonly string[]
+  /** How often one client may ask, and all together. */
+  readonly clientRate?: Rate
+  readonly appRate?: Rate
+  /** In flight, and open, in all workers together. */
+  readonly requestsMax?: number
+  readonly connectionsMax?: number
   readonly canonicalHost?: string
   readonly redirects?: readonly Redirect[]
   readonly cors?: CorsSpec
@@ -23,11 +30,19 @@ export interface Edge extends Omit<EdgeSpec, 'deny' | 'cors'> {
 export function readEdge(annotations: Annotations, domains: readonly string[], lastGood: EdgeSpec = {}): EdgeSpec | undefined {
   const denied = annotations.items('x-deny', parseCidr)
   const deny = denied?.length === 0 ? lastGood.deny : denied
+  const clientRate = annotations.one('x-rate-limit', undefined, parseRate, lastGood.clientRate)
+  const appRate = annotations.one('x-rate-limit-app', undefined, parseRate, lastGood.appRate)
+  const requestsMax = annotations.one('x-requests-max', undefined, parseCount, lastGood.requestsMax)
+  const connectionsMax = annotations.one('x-connections-max', undefined, parseCount, lastGood.connectionsMax)
   const canonicalHost = annotations.one('x-canonical-host', undefined, text => parseCanonicalHost(text, domains), lastGood.canonicalHost)
   const redirects = readRedirects(annotations, domains, lastGood.redirects)
   const cors = readCors(annotations, lastGood.cors)
   const edge: EdgeSpec = {
     ...(deny && { deny }),
+    ...(clientRate && { clientRate }),
+    ...(appRate && { appRate }),
+    ...(requestsMax !== undefined && { requestsMax }),
+    ...(connectionsMax !== undefined && { connectionsMax }),
     ...(canonicalHost !== undefined && { canonicalHost }),
     ...(redirects && redirects.length > 0 && { redirects }),
     ...(cors && { cors }),
@@ -37,18 +52,23 @@ export function readEdge(annotations: Annotations, domains: readonly string[], l
 
 /**
  * Of a path that another app serves on a host: who may come in and where addresses lead is the host's, as in contract 5.2, all else the
- * delegate's. A network that either denies is denied.
+ * delegate's. A network that either denies is denied; a rate that the delegate leaves open is the host's.
  */
 export function delegateEdge(host: EdgeSpec = {}, own: EdgeSpec = {}): EdgeSpec | undefined {
   const { canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
   const deny = [...new Set([...(host.deny ?? []), ...(own.deny ?? [])])]
   const edge: EdgeSpec = {
+    ...(host.clientRate && { clientRate: host.clientRate }),
     ...rest,
     ...(deny.length > 0 && { deny }),
     ...(host.canonicalHost !== undefined && { canonicalHost: host.canonicalHost }),
     ...(host.redirects && { redirects: host.redirects }),
   }
   return Object.keys(edge).length > 0 ? edge : undefined
+}
+
+function parseCount(text: string): number {
+  return parseInteger(text, 1, 1_000_000)
 }
 
 /** Makes of plain values what a request is decided by. */

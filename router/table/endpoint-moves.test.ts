@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { AppLoad } from './app-load.ts'
 import { findMoves } from './endpoint-moves.ts'
 import { DEFAULT_POLICY, type Endpoint, endpoint, type Route } from './route.ts'
 
@@ -24,5 +25,5 @@ suite('findMoves()', () => {
 })
 
 function route(endpoints: readonly Endpoint[]): Route {
-  return { app: 'shop', namespace: 'shop', service: 'shop', policy: DEFAULT_POLICY, endpoints, locations: [] }
+  return { app: 'shop', namespace: 'shop', service: 'shop', policy: DEFAULT_POLICY, endpoints, locations: [], load: new AppLoad() }
 }

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import type { AppLoad } from './app-load.ts'
 import type { Edge } from './edge.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
 import type { RetryBudget } from './retry-budget.ts'
@@ -68,6 +69,8 @@ export interface Route {
   readonly retries?: RetryBudget
   /** Paths that other apps serve on this host, longest prefix first. */
   readonly locations: readonly Location[]
+  /** The app's, whatever host and path this is a route of. */
+  readonly load: AppLoad
 }
 
 /** A path prefix of a host that another app serves; `/webhooks` also takes `/webhooksfoo`, the prefix is not stripped. */

@@ -13,7 +13,7 @@ export interface PolicySpec extends Omit<Policy, 'allow' | 'edge'> {
 }
 
 /** {@link Route} in plain values. */
-export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries'> {
+export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries' | 'load'> {
   readonly policy: PolicySpec
   readonly locations: readonly { readonly prefix: string; readonly route: RouteSpec }[]
 }

@@ -78,6 +78,25 @@ suite('Table.apply()', () => {
     assert.notEqual(after.match('a.test', '/'), before.match('a.test', '/'))
   })
 
+  test('keeps what an app has under way, also where it serves a path of another host', () => {
+    const host = (version: number): TableDelta => {
+      const api = { ...route('api'), endpoints: [] }
+      const delta = deltaOf({ 'a.test': 'a/a' }, version)
+      return { ...delta, routes: [['a/a', { ...route('a'), locations: [{ prefix: '/api', route: api }] }]] }
+    }
+    const before = new Table().apply(host(1))
+    const loads = (table: Table) => ['/', '/api'].map(path => table.match('a.test', path)?.load)
+    assert.notEqual(loads(before)[0], loads(before)[1])
+    for (const after of [before.apply(host(2)), before.apply({ ...host(2), whole: true })])
+      for (const [index, load] of loads(after).entries()) assert.equal(load, loads(before)[index])
+    const own = before.apply({
+      ...host(3),
+      routes: [...host(3).routes, ['api/api', route('api')]],
+      hosts: [['api.test', { app: 'api/api' }]],
+    })
+    assert.equal(own.match('api.test', '/')?.load, loads(own)[1])
+  })
+
   test('compiles who may come in', () => {
     const allowed = { ...route('a'), policy: { ...POLICY, allow: ['10.0.0.0/8', '2001:db8::/32'] } }
     const { policy } = new Table().apply({ ...deltaOf({ 'a.test': 'a' }), routes: [['a', allowed]] }).match('a.test', '/')!

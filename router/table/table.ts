@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
+import { Loads } from './app-load.ts'
 import { reviveEdge } from './edge.ts'
-import { RetryBudget } from './retry-budget.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
@@ -77,17 +77,18 @@ export class Table implements RouteTable {
 
   apply(delta: TableDelta): Table {
     const before = delta.whole ? EMPTY : this.#parts
+    const loads = new Loads(this.#parts.routes)
     const hosts = before.hosts.with(delta.hosts.map(([pattern, host]) => [pattern, host ?? undefined]))
     const patterns = delta.hosts.some(([pattern]) => isSpecial(pattern)) ? sortPatterns(before, delta.hosts) : before.patterns
     return new Table({
       version: delta.version,
       hosts,
       patterns,
-      routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, before.routes.get(key)) : undefined])),
+      routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, loads, key) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
-      settings: delta.settings ? reviveSettings(delta.settings) : before.settings,
+      settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
       tls: delta.settings?.tls ?? before.tls,
-      git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git) : undefined,
+      git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git, loads) : undefined,
       defaultCertificate: delta.defaultCertificate === undefined ? before.defaultCertificate : delta.defaultCertificate,
     })
   }
@@ -161,25 +162,22 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
   return { wildcardCount, prefixCount, expressions: [...expressions.values()].sort((a, b) => (a.pattern < b.pattern ? -1 : 1)) }
 }
 
-/** @param before what the route was: its retry budget goes on */
-function reviveRoute(spec: RouteSpec, before?: Route): Route {
-  const locations = spec.locations.map(({ prefix, route }) => {
-    const was = before?.locations.find(location => location.prefix === prefix)?.route
-    return { prefix, route: reviveRoute(route, was) }
-  })
-  return { ...spec, policy: revivePolicy(spec.policy), retries: before?.retries ?? new RetryBudget(), locations }
+function reviveRoute(spec: RouteSpec, loads: Loads, host?: string): Route {
+  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host) }))
+  const load = loads.of(spec, host)
+  return { ...spec, policy: revivePolicy(spec.policy), retries: load.retries, locations, load }
 }
 
 function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {
   return { ...policy, ...(allow && { allow: addressMatcher(allow) }), ...(edge && { edge: reviveEdge(edge) }) }
 }
 
-function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings }: SettingsSpec): RouterSettings {
+function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings }: SettingsSpec, loads: Loads): RouterSettings {
   return {
     ...settings,
     trusted: addressMatcher(trusted),
     // One that an older version kept on disk does not say all.
     gzip: { ...DEFAULT_SETTINGS.gzip, ...gzip, types: new Set(gzip.types) },
-    ...(defaultService && { defaultService: reviveRoute(defaultService) }),
+    ...(defaultService && { defaultService: reviveRoute(defaultService, loads) }),
   }
 }
