@@ -27,7 +27,7 @@ export function decide(exchange: Exchange, route: Route, phases: Phases): Reply 
   const { head, origin } = exchange
   const { policy } = route
   if (policy.maintenance) return errorReply('R21')
-  if (route.endpoints.length === 0) return errorReply('R20')
+  if (route.endpoints.length === 0 && route.steering?.canary === undefined) return errorReply('R20')
   if (policy.sslEnforce && !origin.secure) return httpsReply(exchange, phases.httpsPort())
   if (policy.edge !== undefined) {
     const moved = redirect(exchange, policy.edge)

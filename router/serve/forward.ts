@@ -14,6 +14,7 @@ import type { Exchange, RequestSink } from './exchange.ts'
 import { answerLines, requestText } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
+import { steer, stickyLine } from './steer.ts'
 
 const ATTEMPTS_MAX = 3
 // A request that cannot be sent twice takes only a connection that was used a moment ago: the longer it was idle, the likelier its app is
@@ -73,7 +74,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #attempt(tried: Endpoint | undefined): void {
     const exchange = this.#exchange
     const { pool } = this.#phases
-    const endpoint = choose(this.#route.endpoints, pool, tried)
+    const { endpoints, steering } = this.#route
+    const endpoint = steering === undefined ? choose(endpoints, pool, tried) : steer(steering, exchange, pool, tried)
     if (endpoint === undefined) {
       this.#fail('R20')
       return
@@ -194,7 +196,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     this.#answered = true
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = head.status
-    const fields = this.#route.policy.edge?.cors === undefined ? head.fields : withoutCors(head.fields)
+    let fields = this.#route.policy.edge?.cors === undefined ? head.fields : withoutCors(head.fields)
+    if (this.#route.steering !== undefined) fields += stickyLine(this.#route.steering, exchange)
     const isVaried =
       isWorthCompressing(head, this.#route.policy.compression, exchange.table.settings.gzip) && this.#respondVaried(head, fields)
     if (!isVaried) exchange.downstream.respond(head.status, head.reason, fields + answerLines(exchange), head.length, head.statedLength)
@@ -227,7 +230,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = 101
     this.#upstream?.writer.begin('', UNTIL_CLOSE)
-    exchange.downstream.upgrade(`${head.fields}${answerLines(exchange)}Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`)
+    const sticky = this.#route.steering === undefined ? '' : stickyLine(this.#route.steering, exchange)
+    exchange.downstream.upgrade(`${head.fields}${sticky}${answerLines(exchange)}Connection: upgrade\r\nUpgrade: ${head.upgrade}\r\n`)
     return true
   }
 
@@ -302,7 +306,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   #mayRepeat(code: ErrorCode, reused: boolean): boolean {
     if (this.#over || this.#answered || this.#exchange.attempts >= ATTEMPTS_MAX) return false
-    const others = this.#route.endpoints.length > 1
+    const { endpoints, steering } = this.#route
+    const others = endpoints.length + (steering?.canary?.endpoints.length ?? 0) > 1
     if (code === 'R30' || code === 'R31') return others
     if (code !== 'R33' || !this.#repeatable || this.#repeated || !(reused || others)) return false
     this.#repeated = true

@@ -6,6 +6,7 @@ import { type EdgeSpec, readEdge } from './edge.ts'
 import { findPort } from './endpoints.ts'
 import { type CompressionWish, readCompression } from './extensions/compression.ts'
 import { parseHsts } from './extensions/hsts.ts'
+import { readSteering, type SteeringWish } from './extensions/steering.ts'
 import { readUpstream, type UpstreamWishes } from './extensions/upstream.ts'
 import {
   parseBoolean,
@@ -41,6 +42,9 @@ export interface App {
   readonly bodyBytesMax?: number
   readonly compression?: CompressionWish
   readonly upstream: UpstreamWishes
+  readonly steering?: SteeringWish
+  /** Of the object; '' where it does not say. */
+  readonly uid: string
   readonly maintenance: boolean
   readonly disableRequestStart: boolean
   readonly referrerPolicy?: ReferrerPolicy | 'none'
@@ -90,6 +94,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const domains = readDomains(annotations, lastGood?.domains)
   const regexDomain = readRegexDomain(annotations, domains)
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
+  const steering = readSteering(annotations, lastGood?.steering)
   const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
   const compression = readCompression(annotations, lastGood?.compression)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
@@ -116,6 +121,8 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     ...(bodyBytesMax !== undefined && { bodyBytesMax }),
     ...(compression && { compression }),
     upstream: readUpstream(annotations, lastGood?.upstream),
+    ...(steering && { steering }),
+    uid: service.metadata.uid ?? '',
     maintenance: annotations.one('maintenance', false, parseBoolean, lastGood?.maintenance),
     disableRequestStart: annotations.one('disableRequestStartHeader', false, parseBoolean, lastGood?.disableRequestStart),
     ...(referrerPolicy && { referrerPolicy }),

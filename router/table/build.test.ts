@@ -70,6 +70,62 @@ suite('TableBuilder.build()', () => {
     assert.deepEqual([limit('shop.test'), limit('photos.test'), limit('git.test')], [1024 ** 2, 20 * 1024 ** 2, 0])
   })
 
+  test('a canary follows its Service, of the same namespace only, and a missing one is told', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test', 'x-canary': 'service=next weight=10', 'x-sticky-cookie': 'SRV' }, { uid: 'u-1' })
+    world.service('next', {}, { namespace: 'other' })
+    world.slice('next', ['10.9.9.9'], 'other')
+    const first = world.build()
+    assert.match(first.faults.find(([key]) => key === 'shop/shop')?.[1][0]?.message ?? '', /no Service shop\/next with the label/)
+    const steering = () => world.table.match('shop.test', '/')?.steering
+    assert.deepEqual([steering()?.canary, steering()?.sticky?.cookie], [undefined, 'SRV'])
+    world.service('next', {}, { namespace: 'shop' })
+    world.slice('next', ['10.0.0.7'], 'shop')
+    assert.deepEqual(world.build().faults, [['shop/shop', []]])
+    assert.deepEqual([steering()?.canary?.weight, steering()?.canary?.endpoints.map(({ key }) => key)], [10, ['10.0.0.7:5000']])
+    world.slice('next', ['10.0.0.8'], 'shop')
+    const { delta } = world.build()
+    assert.deepEqual(
+      delta?.routes.map(([key]) => key),
+      ['shop/shop'],
+    )
+    assert.deepEqual(
+      steering()?.canary?.endpoints.map(({ key }) => key),
+      ['10.0.0.8:5000'],
+    )
+    assert.equal(steering()?.sticky?.tokens.size, 1)
+    world.remove('next', 'shop')
+    assert.equal(world.build().faults[0]?.[1].length, 1)
+    assert.equal(steering()?.canary, undefined)
+    assert.deepEqual(world.fresh().whole().routes, world.builder.whole().routes)
+  })
+
+  test('a canary of paths on another host follows its Service too', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test' })
+    world.service(
+      'api',
+      { domains: 'api.test', proxyDomain: 'shop.test', proxyLocations: '/api', 'x-canary': 'service=next weight=1' },
+      { namespace: 'shop' },
+    )
+    world.service('next', {}, { namespace: 'shop' })
+    world.build()
+    world.slice('next', ['10.0.0.7'], 'shop')
+    world.build()
+    const { canary } = world.table.match('shop.test', '/api')?.steering ?? {}
+    assert.deepEqual(
+      canary?.endpoints.map(({ key }) => key),
+      ['10.0.0.7:5000'],
+    )
+    assert.equal(world.table.match('shop.test', '/')?.steering, undefined)
+  })
+
+  test('a Service is no canary of its own', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test', 'x-canary': 'service=shop weight=10' })
+    assert.match(world.build().faults[0]?.[1][0]?.message ?? '', /it is the Service itself/)
+  })
+
   test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test' })

@@ -83,6 +83,8 @@ export class TableBuilder {
   readonly #byDomain = new References()
   /** `proxyDomain` → apps that take paths of it. */
   readonly #byProxyDomain = new References()
+  /** Key of a Service → apps that give it a share of their requests. */
+  readonly #byCanary = new References()
   readonly #certificates: CertificateStore
   readonly #routes = new Map<string, RouteSpec>()
   readonly #hosts = new Map<string, HostSpec>()
@@ -227,6 +229,12 @@ export class TableBuilder {
     for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
     for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
     for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
+    this.#byCanary.set(key, app?.steering?.canary ? [canaryKey(app)] : [])
+    for (const sharer of this.#byCanary.get(key)) {
+      dirty.apps.add(sharer)
+      const domain = this.#apps.get(sharer)?.proxyDomain
+      if (domain) dirty.domains.add(domain)
+    }
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
     if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
     if (app && base) {
@@ -315,11 +323,21 @@ export class TableBuilder {
     const taken = new Map<string, RouteSpec>()
     for (const delegate of this.#delegatesOf(host)) {
       dirty.faults.add(delegate.key)
-      for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, this.#bases.get(delegate.key)!)
+      for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, this.#base(delegate))
     }
-    const base = this.#bases.get(host.key)!
+    const base = this.#base(host)
     const locations = Array.from(taken, ([prefix, route]) => ({ prefix, route }))
     return locations.length > 0 ? delegatePaths(base, locations) : base
+  }
+
+  /** An app's own route, with the share that another Service gets of it. */
+  #base(app: App): RouteSpec {
+    const base = this.#bases.get(app.key)!
+    const { canary } = app.steering ?? {}
+    const other = canary && canaryKey(app) !== app.key ? this.#bases.get(canaryKey(app)) : undefined
+    if (!canary || !other) return base
+    const { service: _service, ...rest } = canary
+    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints } } }
   }
 
   /** The apps that take paths of a host, the oldest first. */
@@ -406,7 +424,13 @@ export class TableBuilder {
   }
 
   #appFaults(app: App): Fault[] {
-    return [...app.faults, ...this.#conflicts(app), ...this.#delegationFaults(app), ...this.#certificates.faultsOf(app)]
+    return [
+      ...app.faults,
+      ...this.#conflicts(app),
+      ...this.#delegationFaults(app),
+      ...this.#canaryFaults(app),
+      ...this.#certificates.faultsOf(app),
+    ]
   }
 
   #conflicts(app: App): Fault[] {
@@ -415,6 +439,16 @@ export class TableBuilder {
       if (!owner || owner.app === app.key) return []
       return [{ key: 'domains', value: domain, message: `Cannot serve ${pattern}: the older Service ${owner.app} has it` }]
     })
+  }
+
+  #canaryFaults(app: App): Fault[] {
+    const { canary } = app.steering ?? {}
+    if (!canary || (this.#bases.has(canaryKey(app)) && canaryKey(app) !== app.key)) return []
+    const why =
+      canaryKey(app) === app.key
+        ? 'it is the Service itself'
+        : `there is no Service ${canaryKey(app)} with the label router.drycc.cc/routable: "true"`
+    return [{ key: 'x-canary', value: canary.service, message: `Cannot give "${canary.service}" a share of the requests: ${why}` }]
   }
 
   #delegationFaults(app: App): Fault[] {
@@ -433,6 +467,11 @@ export class TableBuilder {
       return [{ key: 'proxyLocations', value: prefix, message }]
     })
   }
+}
+
+/** Only of the same namespace: nobody gives requests to a stranger, or takes them. */
+function canaryKey(app: App): string {
+  return `${app.namespace}/${app.steering?.canary?.service}`
 }
 
 /** What one build has to look at again. */

@@ -19,5 +19,6 @@ export function findMoves(before: Route | undefined, after: Route | undefined): 
 }
 
 function endpointsOf(route: Route | undefined): Map<string, Endpoint> {
-  return new Map((route?.endpoints ?? []).map(endpoint => [endpoint.key, endpoint]))
+  const all = [...(route?.endpoints ?? []), ...(route?.steering?.canary?.endpoints ?? [])]
+  return new Map(all.map(endpoint => [endpoint.key, endpoint]))
 }

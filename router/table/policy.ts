@@ -28,8 +28,11 @@ export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
 
 /** An app with nothing delegated. */
 export function buildRoute(app: App, endpoints: readonly Endpoint[], router: RouterPolicy): RouteSpec {
-  const { name, namespace, service } = app
-  return { app: name, namespace, service, policy: mergePolicy(app, router), endpoints, locations: [] }
+  const { name, namespace, service, steering } = app
+  // Known to nobody outside the cluster, and to every replica of the router alike.
+  const sticky = steering?.cookie === undefined ? undefined : { cookie: steering.cookie, salt: app.uid || app.key }
+  const policy = mergePolicy(app, router)
+  return { app: name, namespace, service, policy, endpoints, ...(sticky && { steering: { sticky } }), locations: [] }
 }
 
 /**

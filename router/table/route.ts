@@ -3,6 +3,7 @@ import type { AppLoad } from './app-load.ts'
 import type { Edge } from './edge.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
 import type { RetryBudget } from './retry-budget.ts'
+import type { Steering } from './steering.ts'
 
 /** One address of an app, as its EndpointSlice gives it. Counters and pools live beside the table, keyed by `key`. */
 export interface Endpoint {
@@ -65,6 +66,8 @@ export interface Route {
   readonly service: string
   readonly policy: Policy
   readonly endpoints: readonly Endpoint[]
+  /** How endpoints are chosen where the app asks for more than the least loaded. */
+  readonly steering?: Steering
   /** Bounds second attempts; handed on from table to table. Absent: they are not bounded by it. */
   readonly retries?: RetryBudget
   /** Paths that other apps serve on this host, longest prefix first. */

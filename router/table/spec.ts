@@ -1,6 +1,7 @@
 import type { Certificate } from '../tls/certificates.ts'
 import type { EdgeSpec } from './edge.ts'
 import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
+import type { SteeringSpec } from './steering.ts'
 
 /**
  * The table in plain values, as it travels from the process that watches to those that serve, and to the disk: networks are text here,
@@ -13,7 +14,8 @@ export interface PolicySpec extends Omit<Policy, 'allow' | 'edge'> {
 }
 
 /** {@link Route} in plain values. */
-export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries' | 'load'> {
+export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries' | 'load' | 'steering'> {
+  readonly steering?: SteeringSpec
   readonly policy: PolicySpec
   readonly locations: readonly { readonly prefix: string; readonly route: RouteSpec }[]
 }

@@ -5,6 +5,7 @@ import { reviveEdge } from './edge.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
+import { reviveSteering } from './steering.ts'
 
 /** How a table came to its answer. */
 export interface Match {
@@ -162,10 +163,18 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
   return { wildcardCount, prefixCount, expressions: [...expressions.values()].sort((a, b) => (a.pattern < b.pattern ? -1 : 1)) }
 }
 
-function reviveRoute(spec: RouteSpec, loads: Loads, host?: string): Route {
-  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host) }))
+/** @param path what of its host it serves */
+function reviveRoute({ steering, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
+  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host, prefix) }))
   const load = loads.of(spec, host)
-  return { ...spec, policy: revivePolicy(spec.policy), retries: load.retries, locations, load }
+  return {
+    ...spec,
+    policy: revivePolicy(spec.policy),
+    ...(steering && { steering: reviveSteering(steering, spec.endpoints, path) }),
+    retries: load.retries,
+    locations,
+    load,
+  }
 }
 
 function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {
