@@ -293,12 +293,13 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
       case 'connection':
         connection = connection === '' ? value : `${connection},${value}`
         break
+      // As in a request: a tab around these is allowed, and read in more than one way.
       case 'content-length':
-        if (lengthText !== undefined) return undefined
+        if (lengthText !== undefined || head.slice(start, from).includes('\t')) return undefined
         lengthText = value
         break
       case 'transfer-encoding':
-        if (coding !== undefined) return undefined
+        if (coding !== undefined || head.slice(start, from).includes('\t')) return undefined
         coding = value
         break
       case 'upgrade':
