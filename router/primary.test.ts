@@ -58,6 +58,24 @@ suite('startRouter()', () => {
     assert.equal((await get(ports.http, 'app7.test')).status, 404)
   })
 
+  test('shows pages of an app and of its own, from ConfigMaps with and without the label, and follows their changes', async () => {
+    const text = async (host: string) => (await get(ports.http, host)).body
+    await folder.write('down', [service('down', { domains: 'down.test', 'x-error-pages': 'pages' })])
+    await folder.write('router', [deployment({ 'x-error-pages': 'router-pages' })])
+    await folder.write('pages', [configMap('pages', 'down', { '503.txt': 'down {{code}}' }, { 'router.drycc.cc/pages': 'true' })])
+    await folder.write('router-pages', [configMap('router-pages', 'drycc', { '404.txt': 'nobody' })])
+    const { ports } = await folder.start()
+    await eventually(async () => (await text('down.test')) === 'down R20' && (await text('other.test')) === 'nobody')
+    await folder.write('pages', [configMap('pages', 'down', { '503.txt': 'still down' })])
+    await eventually(async () => (await text('down.test')) === 'still down')
+    await rm(join(folder.path, 'pages.json'))
+    await eventually(async () => /R20/.test(await text('down.test')))
+    await folder.write('late', [configMap('pages', 'down', { 'error.txt': 'late' })])
+    await eventually(async () => (await text('down.test')) === 'late')
+    const routes = JSON.parse((await get(ports.admin, 'admin', '/routes')).body)
+    assert.deepEqual(routes.apps.find((app: { service: string }) => app.service === 'down/down').faults, [])
+  })
+
   test('loses no request while the table changes 200 times', async () => {
     const { ports } = await folder.start()
     const agent = new Agent({ keepAlive: true, maxSockets: 8 })
@@ -248,6 +266,16 @@ function slice(name: string, port = appPort, namespace = name, portName = 'http'
     ports: [{ name: portName, port }],
     endpoints: [{ addresses: ['127.0.0.1'] }],
   }
+}
+
+function deployment(annotations: Record<string, string>) {
+  const prefixed = Object.fromEntries(Object.entries(annotations).map(([key, value]) => [`router.drycc.cc/${key}`, value]))
+  const metadata = { name: 'drycc-router', namespace: 'drycc', annotations: prefixed }
+  return { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: {} }
+}
+
+function configMap(name: string, namespace: string, data: Record<string, string>, labels = {}) {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data }
 }
 
 function secret(name: string, namespace: string, type: string, pair: { certificate: string; key: string }) {

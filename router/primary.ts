@@ -46,8 +46,9 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const builder = new TableBuilder({ family, namespace, oldCertificateKeys, version: lastTable?.version ?? 0 })
 
     const update = (changes: Changes): TableDelta | undefined => {
-      const { delta, faults, areSecretsOthers } = builder.build(watch, changes)
+      const { delta, faults, areSecretsOthers, arePagesOthers } = builder.build(watch, changes)
       if (areSecretsOthers || changes.secrets.size > 0) void watch.want(builder.wantedSecrets())
+      if (arePagesOthers) watch.wantPages(builder.wantedPages())
       for (const [service, list] of faults) reporter.report(service, list)
       reporter.reportIgnored(builder.ignored(changes))
       if (delta) saved?.save(() => builder.whole())

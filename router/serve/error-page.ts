@@ -33,7 +33,21 @@ export function errorPage(code: ErrorCode, exchange: Exchange | undefined): Erro
   const retry = kind.retryAfterSeconds === undefined ? '' : `Retry-After: ${kind.retryAfterSeconds}\r\n`
   const allow = code === 'R11' ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''
   const fields = `Content-Type: ${MEDIA_TYPES[type]}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${retry}${allow}`
-  return { fields, body: renderPage(builtIn(type, values), values) }
+  const own = exchange === undefined ? undefined : ownPage(exchange, code, kind.status, isMaintenance, type)
+  return { fields, body: renderPage(own ?? builtIn(type, values), values) }
+}
+
+/** The app's page for an error, else the router's: first where maintenance is meant to stand, then where errors do. */
+function ownPage(exchange: Exchange, code: ErrorCode, status: number, isMaintenance: boolean, type: PageType): Page | undefined {
+  const { table, route } = exchange
+  for (const sources of [route?.policy.pages, table.settings.pages]) {
+    if (sources === undefined) continue
+    for (const key of [isMaintenance ? sources.maintenance : undefined, sources.errors]) {
+      const page = key === undefined ? undefined : table.pages(key)?.find(code, status, isMaintenance, type)
+      if (page !== undefined) return page
+    }
+  }
+  return undefined
 }
 
 const ADVICE: Record<Fault, string> = {

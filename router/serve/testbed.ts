@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer as createNetServer, type Socket
 import { type TlsOptions, connect as tlsConnect } from 'node:tls'
 import { createLog, type LogFields, silentLog } from '../../kernel/log.ts'
 import { AppLoad } from '../table/app-load.ts'
+import { ErrorPages, type ErrorPagesSpec } from '../table/error-pages.ts'
 import {
   DEFAULT_POLICY,
   DEFAULT_SETTINGS,
@@ -108,6 +109,8 @@ export interface BedOptions {
   readonly limits?: Partial<Limits>
   readonly tls?: TlsOptions
   readonly git?: TestApp
+  /** Pages by ConfigMap. */
+  readonly pages?: Record<string, ErrorPagesSpec>
   readonly httpsPort?: number
   readonly workers?: number
   /** Hears what the server logs as its own fault. */
@@ -173,6 +176,7 @@ export async function startBed(options: BedOptions = {}): Promise<Bed> {
 /** A table of hosts for tests. */
 export function tableOf(options: BedOptions): RouteTable {
   const routes = new Map<string, Route>()
+  const pages = new Map(Object.entries(options.pages ?? {}).map(([key, spec]) => [key, new ErrorPages(spec)]))
   for (const [host, app] of Object.entries(options.apps ?? {})) {
     routes.set(host, testRoute(host, app, { ...options.policy, ...options.policies?.[host] }))
   }
@@ -181,6 +185,7 @@ export function tableOf(options: BedOptions): RouteTable {
       const route = routes.get(host)
       return route && locate(route, target)
     },
+    pages: configMap => pages.get(configMap),
     git: options.git === undefined ? undefined : testRoute('builder', options.git, options.policy ?? {}),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     version: 1,

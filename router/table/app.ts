@@ -6,6 +6,7 @@ import { type EdgeSpec, readEdge } from './edge.ts'
 import { findPort } from './endpoints.ts'
 import { type CompressionWish, readCompression } from './extensions/compression.ts'
 import { parseHsts } from './extensions/hsts.ts'
+import { type PageSources, readPages } from './extensions/pages.ts'
 import { readSteering, type SteeringWish } from './extensions/steering.ts'
 import { readUpstream, type UpstreamWishes } from './extensions/upstream.ts'
 import {
@@ -41,6 +42,7 @@ export interface App {
   /** Of a request; 0: any. */
   readonly bodyBytesMax?: number
   readonly compression?: CompressionWish
+  readonly pages?: PageSources
   readonly upstream: UpstreamWishes
   readonly steering?: SteeringWish
   /** Of the object; '' where it does not say. */
@@ -96,6 +98,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
   const steering = readSteering(annotations, lastGood?.steering)
   const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
+  const pages = readPages(annotations, namespace, lastGood?.pages)
   const compression = readCompression(annotations, lastGood?.compression)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
   const hsts = annotations.one('x-hsts', undefined, parseHsts, lastGood?.hsts)
@@ -120,6 +123,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     ...(tcpTimeoutMs !== undefined && { tcpTimeoutMs }),
     ...(bodyBytesMax !== undefined && { bodyBytesMax }),
     ...(compression && { compression }),
+    ...(pages && { pages }),
     upstream: readUpstream(annotations, lastGood?.upstream),
     ...(steering && { steering }),
     uid: service.metadata.uid ?? '',

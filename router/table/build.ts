@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Secret, Service } from 'kubernetes-types/core/v1'
+import type { ConfigMap, Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import { keyOf, type Stored } from '../../kernel/kubernetes/objects.ts'
 import type { Certificate } from '../tls/certificates.ts'
@@ -10,6 +10,7 @@ import { type Claim, Claims } from './claims.ts'
 import { delegateEdge } from './edge.ts'
 import { readEndpoints } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
+import { PageStore } from './page-store.ts'
 import { buildRoute, delegatePaths } from './policy.ts'
 import { References } from './references.ts'
 import { type RouterAnnotations, readSettings } from './settings.ts'
@@ -23,6 +24,8 @@ export interface Snapshot {
   /** The slices of any Service. */
   slices(service: string): readonly EndpointSlice[]
   secret(key: string): Secret | undefined
+  /** With pages; absent: there are none. */
+  configMap?(key: string): ConfigMap | undefined
   /** The annotations of the router's own Deployment. */
   readonly router: Readonly<Record<string, string>> | undefined
   /** The Service of the builder. */
@@ -35,6 +38,7 @@ export interface Changes {
   /** Keys of Services whose slices changed. */
   readonly slices: ReadonlySet<string>
   readonly secrets: ReadonlySet<string>
+  readonly configMaps?: ReadonlySet<string>
   readonly router: boolean
   readonly builder: boolean
 }
@@ -42,6 +46,8 @@ export interface Changes {
 export interface BuildResult {
   /** Whether {@link TableBuilder.wantedSecrets} may be others now. */
   readonly areSecretsOthers: boolean
+  /** Whether {@link TableBuilder.wantedPages} may be others now. */
+  readonly arePagesOthers?: true
   /** Absent when nothing that matters changed. */
   readonly delta?: TableDelta
   /** The objects whose faults are others now, with all that they have; none: healed. The router's own stand under `''`. */
@@ -86,6 +92,7 @@ export class TableBuilder {
   /** Key of a Service → apps that give it a share of their requests. */
   readonly #byCanary = new References()
   readonly #certificates: CertificateStore
+  readonly #pages = new PageStore()
   readonly #routes = new Map<string, RouteSpec>()
   readonly #hosts = new Map<string, HostSpec>()
   readonly #faults = new Map<string, readonly Fault[]>()
@@ -110,6 +117,7 @@ export class TableBuilder {
     if (changes.router) this.#readRouter(snapshot, dirty)
     for (const key of new Set([...changes.services, ...changes.slices])) this.#readApp(snapshot, key, dirty)
     const certificates = this.#readSecrets(snapshot, changes.secrets, dirty)
+    const pages = this.#readPages(snapshot, changes.configMaps, dirty)
     const hosts = this.#assignHosts(dirty)
     const routes = this.#linkRoutes(dirty)
     const settings = this.#resolveSettings()
@@ -122,11 +130,17 @@ export class TableBuilder {
       ...(settings && { settings }),
       ...(defaultCertificate !== undefined && { defaultCertificate }),
       ...(git !== undefined && { git }),
+      ...(pages.length > 0 && { pages }),
     }
     const isChanged = routes.length + hosts.length + certificates.length > 0 || Object.keys(delta).length > 3
     const faults = this.#collectFaults(dirty)
     const areSecretsOthers = dirty.secrets.size > 0
-    return { ...(isChanged && { delta: { version: ++this.#version, whole: false, ...delta } }), faults, areSecretsOthers }
+    return {
+      ...(isChanged && { delta: { version: ++this.#version, whole: false, ...delta } }),
+      faults,
+      areSecretsOthers,
+      ...(dirty.pages.size > 0 && { arePagesOthers: true as const }),
+    }
   }
 
   /** Everything, for a worker that begins. */
@@ -138,6 +152,7 @@ export class TableBuilder {
       routes: [...this.#routes],
       hosts: [...this.#hosts],
       certificates: this.#certificates.all(),
+      pages: this.#pages.all(),
       git: this.#git,
       defaultCertificate: this.#defaultCertificate,
     }
@@ -146,6 +161,11 @@ export class TableBuilder {
   /** The Secrets that routes name, whether they exist or not. */
   wantedSecrets(): ReadonlySet<string> {
     return this.#certificates.wanted()
+  }
+
+  /** The ConfigMaps that routes and the router name, whether they exist or not. */
+  wantedPages(): ReadonlySet<string> {
+    return this.#pages.wanted()
   }
 
   get router(): RouterAnnotations {
@@ -202,7 +222,8 @@ export class TableBuilder {
 
   #readRouter(snapshot: Snapshot, dirty: Dirty): void {
     const was = this.#router
-    this.#router = readSettings(snapshot.router, this.#options.family, was)
+    this.#router = readSettings(snapshot.router, this.#options.family, was, this.#options.namespace)
+    for (const key of this.#pages.name(ROUTER, this.#router.settings.pages)) dirty.pages.add(key)
     dirty.faults.add(ROUTER)
     const shared = ({ policy, enableRegexDomains, settings }: RouterAnnotations) => [policy, enableRegexDomains, settings.platformDomain]
     if (!isDeepStrictEqual(shared(this.#router), shared(was))) for (const key of this.#apps.keys()) this.#readApp(snapshot, key, dirty)
@@ -235,6 +256,7 @@ export class TableBuilder {
       const domain = this.#apps.get(sharer)?.proxyDomain
       if (domain) dirty.domains.add(domain)
     }
+    for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
     if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
     if (app && base) {
@@ -272,6 +294,12 @@ export class TableBuilder {
     for (const app of moved) for (const pattern of this.#patternsOf(app)) dirty.patterns.add(pattern)
     if ([...keys].some(key => this.#certificates.isPlatform(key))) dirty.faults.add(ROUTER)
     return certificates
+  }
+
+  #readPages(snapshot: Snapshot, changed: ReadonlySet<string> = new Set(), dirty: Dirty) {
+    const { pages, looked } = this.#pages.read(key => snapshot.configMap?.(key), changed.union(dirty.pages))
+    for (const owner of looked) dirty.faults.add(owner)
+    return pages
   }
 
   #assignHosts(dirty: Dirty): (readonly [string, HostSpec | null])[] {
@@ -420,7 +448,7 @@ export class TableBuilder {
   }
 
   #routerFaults(): Fault[] {
-    return [...this.#router.faults, ...this.#certificates.platformFaults()]
+    return [...this.#router.faults, ...this.#certificates.platformFaults(), ...this.#pages.faultsOf(this.#router.settings.pages)]
   }
 
   #appFaults(app: App): Fault[] {
@@ -430,6 +458,7 @@ export class TableBuilder {
       ...this.#delegationFaults(app),
       ...this.#canaryFaults(app),
       ...this.#certificates.faultsOf(app),
+      ...this.#pages.faultsOf(app.pages),
     ]
   }
 
@@ -480,5 +509,6 @@ class Dirty {
   readonly patterns = new Set<string>()
   readonly domains = new Set<string>()
   readonly secrets = new Set<string>()
+  readonly pages = new Set<string>()
   readonly faults = new Set<string>()
 }

@@ -17,6 +17,7 @@ export function mergePolicy(app: App, router: RouterPolicy): PolicySpec {
     sslEnforce: app.sslEnforce || router.sslEnforce || wantsHttps(app.hsts),
     requestStart: router.requestStart && !app.disableRequestStart,
     bodyBytesMax: app.bodyBytesMax ?? router.bodyBytesMax,
+    ...(app.pages && { pages: app.pages }),
     ...(app.compression && { compression: { ...router.compression, ...app.compression } }),
     ...app.upstream,
     ...(allow && { allow }),
@@ -44,8 +45,9 @@ export function delegatePaths(host: RouteSpec, delegates: readonly { readonly pr
   const locations = delegates.map(({ prefix, route }) => {
     const { allow: _allow, referrerPolicy: _referrerPolicy, hsts: _hsts, edge: ownEdge, ...own } = route.policy
     const edge = delegateEdge(host.policy.edge, ownEdge)
+    const pages = own.pages ?? host.policy.pages
     const shared = { requestStart, ...(allow && { allow }), ...(referrerPolicy && { referrerPolicy }), ...(hsts && { hsts }) }
-    const policy = { ...own, ...shared, ...(edge && { edge }), isDelegated: true as const }
+    const policy = { ...own, ...shared, ...(edge && { edge }), ...(pages && { pages }), isDelegated: true as const }
     return { prefix, route: { ...route, policy, locations: [] } }
   })
   return { ...host, locations: locations.sort((a, b) => b.prefix.length - a.prefix.length) }

@@ -1,7 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 import type { AppLoad } from './app-load.ts'
 import type { Edge } from './edge.ts'
+import type { ErrorPages } from './error-pages.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
+import type { PageSources } from './extensions/pages.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { Steering } from './steering.ts'
 
@@ -49,6 +51,8 @@ export interface Policy {
   readonly edge?: Edge
   /** Whether this is another app's share of a host: in maintenance it shows no maintenance page (contract 5.2). */
   readonly isDelegated?: true
+  /** Where the app's own error pages stand. */
+  readonly pages?: PageSources
   /** Where the app wants another compression than the router's; no codings: none. */
   readonly compression?: { readonly codings: readonly Coding[]; readonly minLengthBytes: number }
 }
@@ -96,6 +100,8 @@ export interface RouterSettings {
   readonly requestIds: boolean
   readonly gzip: GzipSettings
   readonly http2: boolean
+  /** Where pages stand that go before the built-in ones for all apps, and for hosts that none has. */
+  readonly pages?: PageSources
   /** The header field that names the error on answers of ours; absent: none does. */
   readonly errorHeader?: string
   /** Of the default vhost. */
@@ -129,6 +135,8 @@ export interface RouteTable {
    * @param target the request target byte for byte, query included (or `*`); looked at only where the host has locations
    */
   match(host: string, target: string): Route | undefined
+  /** The pages of a ConfigMap that a route or the settings name. */
+  pages(configMap: string): ErrorPages | undefined
   /** Where raw connections of the git port go; absent: no builder. */
   readonly git: Route | undefined
   readonly settings: RouterSettings

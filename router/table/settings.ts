@@ -3,6 +3,7 @@ import { createSecureContext, getCiphers } from 'node:tls'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { REFERRER_POLICIES } from './app.ts'
 import { CODINGS, type Coding, readCompression } from './extensions/compression.ts'
+import { readPages } from './extensions/pages.ts'
 import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
 import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
@@ -43,11 +44,13 @@ export interface RouterPolicy {
  * Reads the router's settings. It never fails: what cannot be read is told as a fault and stays what it last was.
  *
  * @param source the annotations of the Deployment; absent where there is none: all defaults
+ * @param namespace the router's own
  */
 export function readSettings(
   source: Readonly<Record<string, string>> | undefined,
   family: Family,
   lastGood?: RouterAnnotations,
+  namespace = 'default',
 ): RouterAnnotations {
   const annotations = new Annotations(source, family)
   const was = lastGood?.settings
@@ -58,6 +61,7 @@ export function readSettings(
   const defaultTimeoutMs = annotations.one('nginx.defaultTimeout', 1_300_000, parseTimeout, was?.defaultTimeoutMs)
   const connectionsMax = annotations.one('nginx.maxWorkerConnections', undefined, parseConnectionsMax, was?.workerConnectionsMax)
   const errorHeader = annotations.one('x-error-header', undefined, parseErrorHeader, was?.errorHeader)
+  const pages = readPages(annotations, namespace, was?.pages)
   const logFormat = annotations.one('nginx.logFormat', undefined, checkLogFormat, was?.logFormat)
   const hsts = readHsts(annotations, wasPolicy?.hsts)
   const { route, key } = readDefaultService(annotations)
@@ -72,6 +76,7 @@ export function readSettings(
     http2: flag('http2Enabled', true, was?.http2),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
     ...(errorHeader && { errorHeader }),
+    ...(pages && { pages }),
     ...(connectionsMax && { workerConnectionsMax: connectionsMax }),
     ...(logFormat && { logFormat }),
     ...(route && { defaultService: route }),

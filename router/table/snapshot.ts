@@ -1,5 +1,5 @@
 import type { Deployment } from 'kubernetes-types/apps/v1'
-import type { Secret, Service } from 'kubernetes-types/core/v1'
+import type { ConfigMap, Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import { Backoff } from '../../kernel/backoff.ts'
 import { ROUTER_PREFIXES } from '../../kernel/contract.ts'
@@ -11,6 +11,7 @@ import { prepareCertificate } from '../tls/certificates.ts'
 import type { Family } from './annotations.ts'
 import type { Changes, Snapshot } from './build.ts'
 import { Gather } from './gather.ts'
+import { PageWatch } from './page-watch.ts'
 import { pruneSecret, pruneService, pruneSlice, SERVICE_NAME } from './prune.ts'
 
 export interface WatchOptions {
@@ -42,6 +43,7 @@ export class ClusterWatch implements Snapshot {
   readonly #secrets: Informer<Secret>
   readonly #deployments: Informer<Deployment>
   readonly #slicesByService = new Map<string, readonly Stored<EndpointSlice>[]>()
+  readonly #pages: PageWatch
   readonly #named = new Map<string, Informer<Secret>>()
   readonly #gather: Gather
   #wanted: ReadonlySet<string> = new Set()
@@ -94,6 +96,7 @@ export class ClusterWatch implements Snapshot {
       selection: { namespace },
       onChange: (key, now, before) => isRouter(key) && !sameAnnotations(now, before) && touch(() => (this.#changes.router = true)),
     })
+    this.#pages = new PageWatch(api, log, key => touch(() => this.#changes.configMaps.add(key)))
     this.synced = Promise.all(this.#informers().map(informer => informer.synced)).then(() => {
       this.#isSynced = true
       this.#changes.router = true
@@ -115,6 +118,10 @@ export class ClusterWatch implements Snapshot {
 
   secret(key: string): Secret | undefined {
     return this.#secrets.get(key) ?? this.#named.get(key)?.get(key)
+  }
+
+  configMap(key: string): ConfigMap | undefined {
+    return this.#pages.get(key)
   }
 
   get router(): Readonly<Record<string, string>> | undefined {
@@ -158,6 +165,11 @@ export class ClusterWatch implements Snapshot {
     await Promise.all(Array.from(this.#named.values(), informer => informer.synced))
   }
 
+  /** Says which ConfigMaps with pages are named now. Nothing waits for them: the router has pages of its own. */
+  wantPages(configMaps: ReadonlySet<string>): void {
+    this.#pages.want(configMaps)
+  }
+
   /** How long ago the API server was last heard of, by the watch that is worst off, in milliseconds. */
   ageMs(): number {
     return Math.max(...this.#informers().map(informer => informer.ageMs()))
@@ -165,7 +177,7 @@ export class ClusterWatch implements Snapshot {
 
   async stop(): Promise<void> {
     this.#gather.stop()
-    await Promise.all([...this.#informers(), ...this.#named.values()].map(informer => informer.stop()))
+    await Promise.all([this.#pages.stop(), ...[...this.#informers(), ...this.#named.values()].map(informer => informer.stop())])
   }
 
   #informers(): readonly Informer<Service | EndpointSlice | Secret | Deployment>[] {
@@ -220,7 +232,14 @@ function keepCertificate(secret: Stored<Secret>): Stored<Secret> {
 }
 
 function noChanges() {
-  return { services: new Set<string>(), slices: new Set<string>(), secrets: new Set<string>(), router: false, builder: false }
+  return {
+    services: new Set<string>(),
+    slices: new Set<string>(),
+    secrets: new Set<string>(),
+    configMaps: new Set<string>(),
+    router: false,
+    builder: false,
+  }
 }
 
 function isRouter(key: string): boolean {

@@ -1,5 +1,6 @@
 import type { Certificate } from '../tls/certificates.ts'
 import type { EdgeSpec } from './edge.ts'
+import type { ErrorPagesSpec } from './error-pages.ts'
 import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
 import type { SteeringSpec } from './steering.ts'
 
@@ -58,6 +59,8 @@ export interface TableDelta {
   readonly routes: readonly (readonly [app: string, route: RouteSpec | null])[]
   readonly hosts: readonly (readonly [pattern: string, host: HostSpec | null])[]
   readonly certificates: readonly (readonly [secret: string, certificate: Certificate | null])[]
+  /** Pages by the ConfigMap that holds them; absent: as before. */
+  readonly pages?: readonly (readonly [configMap: string, pages: ErrorPagesSpec | null])[]
   /** Absent: as before. */
   readonly git?: RouteSpec | null
   /** The key of the certificate for hosts without one of their own; absent: as before, `null`: a self-signed one. */

@@ -2,6 +2,7 @@ import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
 import { Loads } from './app-load.ts'
 import { reviveEdge } from './edge.ts'
+import { ErrorPages } from './error-pages.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
@@ -76,6 +77,10 @@ export class Table implements RouteTable {
     return this.#parts.certificates.get(this.#parts.defaultCertificate ?? '')
   }
 
+  pages(configMap: string): ErrorPages | undefined {
+    return this.#parts.pages.get(configMap)
+  }
+
   apply(delta: TableDelta): Table {
     const before = delta.whole ? EMPTY : this.#parts
     const loads = new Loads(this.#parts.routes)
@@ -88,6 +93,7 @@ export class Table implements RouteTable {
       routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, loads, key) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
       settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
+      pages: before.pages.with((delta.pages ?? []).map(([key, pages]) => [key, pages ? new ErrorPages(pages) : undefined])),
       tls: delta.settings?.tls ?? before.tls,
       git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git, loads) : undefined,
       defaultCertificate: delta.defaultCertificate === undefined ? before.defaultCertificate : delta.defaultCertificate,
@@ -119,6 +125,7 @@ interface Parts {
   readonly patterns: Patterns
   readonly routes: SharedMap<Route>
   readonly certificates: SharedMap<Certificate>
+  readonly pages: SharedMap<ErrorPages>
   readonly settings: RouterSettings
   readonly tls: TlsSettings
   readonly git: Route | undefined
@@ -138,6 +145,7 @@ const EMPTY: Parts = {
   patterns: { wildcardCount: 0, prefixCount: 0, expressions: [] },
   routes: SharedMap.empty(),
   certificates: SharedMap.empty(),
+  pages: SharedMap.empty(),
   settings: DEFAULT_SETTINGS,
   tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,
