@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type BodyLength, type BodySink, CHUNKED } from './body.ts'
+import { type DirectListener, NOT_TRIED, WAITS, writeDirect } from './direct.ts'
 
 // Payload of one turn of the loop is gathered here, with room before it for a head and after it for the end of a chunk, so that a whole
 // message leaves in one write. Shared by all connections: gathering never outlives the turn (see flush).
@@ -18,7 +19,7 @@ let gathered = 0
  * Writes messages to one socket: head, payload in its framing, end. What one turn of the loop brings leaves in one write when the turn
  * ends in {@link flush}. Bytes given to it are copied before the call returns.
  */
-export class MessageWriter implements BodySink {
+export class MessageWriter implements BodySink, DirectListener {
   /** Bytes written since the socket was opened, those still gathered included. */
   bytesWritten = 0
   readonly #socket: Socket
@@ -28,6 +29,8 @@ export class MessageWriter implements BodySink {
   #left = 0
   /** Text that ends the message, to stand behind the gathered payload. */
   #tail = ''
+  /** Direct writes that the kernel has not taken yet: at most one, what follows it waits in the socket's own queue. */
+  #waiting = 0
 
   /** @param waits whether writes of this socket are never done at once, as those of TLS sockets */
   constructor(socket: Socket, waits: boolean) {
@@ -108,7 +111,13 @@ export class MessageWriter implements BodySink {
 
   /** Whether bytes still wait for the peer. */
   get blocked(): boolean {
-    return this.#socket.writableLength > 0
+    return this.#waiting > 0 || this.#socket.writableLength > 0
+  }
+
+  directWritten(failed: boolean): void {
+    this.#waiting--
+    // As the socket's own queue does when it is empty again; while that one is long it will speak itself.
+    if (!failed && !this.#socket.writableNeedDrain) this.#socket.emit('drain')
   }
 
   /** Hands what was gathered to the socket. Returns false while the peer is slow: wait for `drain` before bringing more. */
@@ -120,31 +129,42 @@ export class MessageWriter implements BodySink {
       owner = undefined
       gathered = 0
     }
-    if (size === 0 && text === '') return !this.#socket.writableNeedDrain
+    if (size === 0 && text === '') return this.#waiting === 0 && !this.#socket.writableNeedDrain
     // Nobody is there any more; whoever brings bytes learns it from the socket's `close`.
     if (!this.#socket.writable) return true
-    if (size === 0) return this.#socket.write(text, 'latin1')
+    if (size === 0) return this.#send(text)
     const head = this.#length === CHUNKED ? `${text}${size.toString(16)}\r\n` : text
     const tail = this.#length === CHUNKED ? `\r\n${this.#tail}` : ''
     this.bytesWritten += head.length - text.length + tail.length - this.#tail.length
     this.#tail = ''
     if (head.length + size <= TEXT_BYTES_MAX) {
-      return this.#socket.write(head + memory.toString('latin1', HEAD_ROOM, HEAD_ROOM + size) + tail, 'latin1')
+      return this.#send(head + memory.toString('latin1', HEAD_ROOM, HEAD_ROOM + size) + tail)
     }
     return this.#write(head, size, tail)
   }
 
   #write(head: string, size: number, tail: string): boolean {
     let start = HEAD_ROOM
-    if (head.length > HEAD_ROOM) this.#socket.write(head, 'latin1')
+    if (head.length > HEAD_ROOM) this.#send(head)
     else start -= memory.write(head, HEAD_ROOM - head.length, 'latin1')
     memory.write(tail, HEAD_ROOM + size, 'latin1')
     const message = memory.subarray(start, HEAD_ROOM + size + tail.length)
     // Behind bytes that wait, or behind a cipher, it will wait as well: so that it holds no more than its own size.
-    if (this.#socket.writableLength > 0 || this.#waits) return this.#socket.write(Buffer.from(message))
-    const accepted = this.#socket.write(message)
+    if (this.blocked || this.#waits) return this.#socket.write(Buffer.from(message))
+    const accepted = this.#send(message)
     // What the kernel has not taken yet refers to this memory: it stays theirs, and the next turn gets another.
-    if (this.#socket.writableLength > 0) memory = Buffer.allocUnsafeSlow(memory.length)
+    if (this.blocked) memory = Buffer.allocUnsafeSlow(memory.length)
     return accepted
+  }
+
+  #send(message: string | Buffer): boolean {
+    if (!this.#waits && this.#waiting === 0) {
+      const outcome = writeDirect(this.#socket, message, this)
+      if (outcome !== NOT_TRIED) {
+        if (outcome === WAITS) this.#waiting++
+        return outcome !== WAITS
+      }
+    }
+    return typeof message === 'string' ? this.#socket.write(message, 'latin1') : this.#socket.write(message)
   }
 }
