@@ -12,6 +12,8 @@ export interface RequestHead {
   /** Lower-case, without port and trailing dot; '' when an HTTP/1.0 request names none. */
   readonly host: string
   readonly minor: 0 | 1
+  /** The version that the client speaks, as the log writes it. */
+  readonly version: '1.0' | '1.1' | '2.0'
   readonly keepAlive: boolean
   readonly length: BodyLength
   readonly expectsContinue: boolean
@@ -99,9 +101,10 @@ const END_TO_END = new Set([
  *
  * @param head the bytes up to and including the empty line, as latin1
  * @param limits a longer request line gives R42, more header lines give R41
+ * @param version of the client's HTTP where the head was written by us for another one
  * @returns the head, or the code of the error that closes the connection
  */
-export function parseRequestHead(head: string, limits: HeadLimits): RequestHead | ErrorCode {
+export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.0'): RequestHead | ErrorCode {
   let match = REQUEST.exec(head)
   let text = head
   if (match === null) {
@@ -246,6 +249,7 @@ export function parseRequestHead(head: string, limits: HeadLimits): RequestHead 
     target,
     host,
     minor,
+    version: version ?? (minor === 1 ? '1.1' : '1.0'),
     keepAlive,
     length,
     expectsContinue,

@@ -22,7 +22,7 @@ function classicLine(exchange: Exchange): string {
   const upstreamTime = exchange.upstreamAt === 0 ? '-' : seconds(now - exchange.upstreamAt)
   return (
     `[${isoTime()}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw) || '-'} - ${exchange.status}` +
-    ` - "${head.method} ${escaped(head.target)} HTTP/1.${head.minor}" - ${exchange.bytesSent}` +
+    ` - "${head.method} ${escaped(head.target)} HTTP/${head.version}" - ${exchange.bytesSent}` +
     ` - "${escaped(headValue(head.raw, 'referer')) || '-'}" - "${escaped(headValue(head.raw, 'user-agent')) || '-'}"` +
     ` - "${head.host || '_'}" - ${exchange.endpoint?.key ?? '-'} - ${head.host || '-'} - ${upstreamTime} - ${seconds(now - exchange.startedAt)}`
   )

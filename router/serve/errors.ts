@@ -22,6 +22,7 @@ export const ERRORS = {
   R12: { status: 403, fault: 'client', text: 'This app does not accept requests from your address' },
   R13: { status: 508, fault: 'operator', text: 'This request has come back to the router too often' },
   R15: { status: 429, fault: 'client', text: 'There were too many requests in a short time' },
+  R18: { status: 501, fault: 'client', text: 'This protocol cannot be reached here' },
   R20: { status: 503, fault: 'app', text: 'This app has nothing running that could answer', retryAfterSeconds: 10 },
   R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon', retryAfterSeconds: 120 },
   R22: { status: 503, fault: 'app', text: 'This app has as many requests under way as it may', retryAfterSeconds: 2 },

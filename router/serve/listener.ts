@@ -10,6 +10,9 @@ import { readProxyHeader } from './proxy-protocol.ts'
 // Keep-alive probes find the clients that vanished from under a WebSocket or an idle connection.
 const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
+const ALPN = ['h2', 'http/1.1', 'http/1.0']
+const ALPN_WITHOUT_HTTP2 = ALPN.slice(1)
+
 /** Connections that wait in the kernel for their turn; the system has a limit of its own (`net.core.somaxconn`). */
 const BACKLOG = 4096
 
@@ -81,7 +84,12 @@ export async function listenTls(
   // Connections in their handshake, by their own two ends: TLS wraps the socket and hides it.
   const arrivals = new Map<string, { peer: Peer; arrived: () => void }>()
   // What is spoken is this folder's business; an HTTP/1.0 client that offers its own name would else be turned away.
-  const secured = createTlsServer({ handshakeTimeout: 10_000, ...tls, ALPNProtocols: ['http/1.1', 'http/1.0'] })
+  const { ALPNProtocols: _, ...rest } = tls
+  const secured = createTlsServer({
+    handshakeTimeout: 10_000,
+    ...rest,
+    ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
+  })
   secured.on('secureConnection', socket => {
     const arrival = arrivals.get(ends(socket))
     if (arrival === undefined) {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { TlsOptions, Server as TlsServer } from 'node:tls'
+import type { TLSSocket, TlsOptions, Server as TlsServer } from 'node:tls'
 import type { Log } from '../../kernel/log.ts'
 import { RateLimiter } from '../edge/rate-limit.ts'
 import { Connection, type ConnectionHost } from '../http1/connection.ts'
@@ -7,6 +7,8 @@ import type { RequestHead } from '../http1/head.ts'
 import { Pool } from '../http1/pool.ts'
 import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
+import { Session } from '../http2/session.ts'
+import { Turn } from '../http2/turn.ts'
 import { Relay } from '../stream/relay.ts'
 import type { EndpointMoves } from '../table/endpoint-moves.ts'
 import type { RouteTable } from '../table/route.ts'
@@ -87,7 +89,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #accessLog: AccessLog | undefined
   readonly #lines: AccessLines
   readonly #tally: Tally
-  readonly #connections = new Set<Connection>()
+  readonly turn = new Turn()
+  readonly #connections = new Set<Connection | Session>()
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
   readonly #tlsServers: TlsServer[] = []
@@ -231,7 +234,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#log.error('exchange failed by a fault of the router', { error })
   }
 
-  closed(connection: Connection): void {
+  closed(connection: Connection | Session): void {
     connection.client.serves(undefined)
     this.#connections.delete(connection)
     this.#noteEmpty()
@@ -243,7 +246,9 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   #connection(socket: Socket, peer: Peer, secure: boolean): Receiver {
-    const connection = new Connection(socket, new Client(peer.address, peer.port, secure, peer.proxied), this)
+    const client = new Client(peer.address, peer.port, secure, peer.proxied)
+    const isHttp2 = secure && (socket as TLSSocket).alpnProtocol === 'h2'
+    const connection = isHttp2 ? new Session(socket, client, this) : new Connection(socket, client, this)
     this.#tally.stats.connectionsAccepted++
     this.#connections.add(connection)
     // Its handshake was under way when the listener stopped.

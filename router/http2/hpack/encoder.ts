@@ -1,0 +1,157 @@
+import { encodeHuffman, huffmanLength } from './huffman.ts'
+import { DynamicTable, STATIC_NAMES, STATIC_TABLE } from './table.ts'
+
+const STATIC_COUNT = STATIC_TABLE.length
+const OVERHEAD_BYTES = 32
+const STATUS_INDEX: ReadonlyMap<number, number> = new Map(
+  STATIC_TABLE.flatMap((entry, index) => (entry.name === ':status' ? [[Number(entry.value), index + 1] as const] : [])),
+)
+// Secrets: no table of ours or of a proxy behind us may keep them (RFC 7541 §7.1.3).
+const NEVER_INDEXED = new Set(['set-cookie', 'authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'])
+// Another value with nearly every answer: in the table they would only drive out what repeats.
+const VOLATILE = new Set([
+  ...['content-length', 'etag', 'last-modified', 'location', 'content-range', 'age', 'expires', 'x-request-id', 'x-correlation-id'],
+  ...['traceparent', 'tracestate', 'x-runtime', 'x-response-time', 'server-timing', 'content-disposition', 'link'],
+])
+const INDEXED_BYTES_MAX = 256
+// A name whose values keep changing is treated as volatile after so many.
+const VALUES_MAX = 8
+const NAMES_MAX = 64
+
+interface Entry {
+  readonly line: string
+  readonly size: number
+}
+
+/** Writes header blocks of one connection, RFC 7541: lines that repeat become one octet. */
+export class HpackEncoder {
+  readonly #numbers = new Map<string, number>()
+  readonly #table = new DynamicTable<Entry>(4096, entry => this.#numbers.delete(entry.line))
+  readonly #valuesOfName = new Map<string, number>()
+  /** The last size that the peer set and the smallest since the last block: it must hear of both (RFC 7541 §4.2). */
+  #pendingSize = -1
+  #pendingLeast = -1
+  #out: Buffer = Buffer.alloc(0)
+  #at = 0
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE; more than 4096 is not used. */
+  set tableBytesMax(size: number) {
+    const used = Math.min(4096, size)
+    this.#pendingLeast = this.#pendingSize < 0 ? used : Math.min(this.#pendingLeast, used)
+    this.#pendingSize = used
+  }
+
+  /** The room that a block of these lines takes at most. */
+  static room(fields: string): number {
+    // The shortest line, `a:` with its CRLF, has four characters and takes three octets more than it has of name and value at most.
+    return fields.length * 2 + 64
+  }
+
+  /**
+   * Writes a block.
+   *
+   * @param status 0 for a trailer
+   * @param fields header lines, each with its CRLF; names in any case
+   * @param contentLength written as such; -1: none
+   * @returns where the block ends
+   */
+  encode(out: Buffer, at: number, status: number, fields: string, contentLength: number): number {
+    this.#out = out
+    this.#at = at
+    if (this.#pendingSize >= 0) {
+      for (const size of new Set([this.#pendingLeast, this.#pendingSize])) {
+        this.#table.resize(size)
+        this.#integer(size, 5, 0x20)
+      }
+      this.#pendingSize = -1
+    }
+    if (status > 0) this.#status(status)
+    let from = 0
+    for (let end = fields.indexOf('\r\n'); end >= 0; end = fields.indexOf('\r\n', from)) {
+      this.#line(fields.slice(from, end))
+      from = end + 2
+    }
+    if (contentLength >= 0) this.#literal(0x00, 4, 28, '', String(contentLength), false)
+    return this.#at
+  }
+
+  #status(status: number): void {
+    const index = STATUS_INDEX.get(status)
+    if (index !== undefined) this.#out[this.#at++] = 0x80 | index
+    else this.#literal(0x00, 4, 8, '', String(status), false)
+  }
+
+  #line(line: string): void {
+    const number = this.#numbers.get(line)
+    if (number !== undefined) {
+      this.#integer(STATIC_COUNT + this.#table.added - number, 7, 0x80)
+      return
+    }
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).toLowerCase()
+    const value = withoutBlanks(line, colon + 1)
+    const index = STATIC_NAMES.get(name) ?? 0
+    if (NEVER_INDEXED.has(name)) this.#literal(0x10, 4, index, name, value, false)
+    else if (VOLATILE.has(name) || line.length > INDEXED_BYTES_MAX || this.#changes(name)) this.#literal(0x00, 4, index, name, value, false)
+    else {
+      this.#literal(0x40, 6, index, name, value, true)
+      const added = this.#table.added
+      if (this.#table.add({ line, size: name.length + value.length + OVERHEAD_BYTES })) this.#numbers.set(line, added)
+    }
+  }
+
+  /** Whether a name has had too many values; `date` changes each second and is worth it. */
+  #changes(name: string): boolean {
+    if (name === 'date') return false
+    const count = this.#valuesOfName.get(name) ?? 0
+    if (count === 0 && this.#valuesOfName.size >= NAMES_MAX) return true
+    if (count >= VALUES_MAX) return true
+    this.#valuesOfName.set(name, count + 1)
+    return false
+  }
+
+  #literal(pattern: number, prefixBits: number, nameIndex: number, name: string, value: string, compress: boolean): void {
+    this.#integer(nameIndex, prefixBits, pattern)
+    if (nameIndex === 0) this.#string(name, compress)
+    this.#string(value, compress)
+  }
+
+  #integer(value: number, prefixBits: number, pattern: number): void {
+    const mask = (1 << prefixBits) - 1
+    if (value < mask) {
+      this.#out[this.#at++] = pattern | value
+      return
+    }
+    this.#out[this.#at++] = pattern | mask
+    let rest = value - mask
+    while (rest >= 0x80) {
+      this.#out[this.#at++] = (rest & 0x7f) | 0x80
+      rest >>>= 7
+    }
+    this.#out[this.#at++] = rest
+  }
+
+  /** What is written once and indexed is worth compressing; what is written each time costs more time than it saves. */
+  #string(text: string, compress: boolean): void {
+    const length = compress ? huffmanLength(text) : text.length
+    if (length < text.length) {
+      this.#integer(length, 7, 0x80)
+      this.#at = encodeHuffman(text, this.#out, this.#at)
+    } else {
+      this.#integer(text.length, 7, 0)
+      this.#at += this.#out.write(text, this.#at, 'latin1')
+    }
+  }
+}
+
+function withoutBlanks(line: string, from: number): string {
+  let start = from
+  let end = line.length
+  while (start < end && isBlank(line.charCodeAt(start))) start++
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9
+}

@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net'
+import { FLAG, FRAME, FRAME_HEAD, writeFrameHead } from './frames.ts'
+
+const ROOM = 64 * 1024
+const FREE_MAX = 32
+/** Memory that sessions gather a turn's frames in; handed back when the turn is over. */
+const free: Buffer[] = []
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Gathers the frames of one turn of the loop, so that they leave in one write: one TLS record and one system call for the answers of many
+ * streams.
+ */
+export class Outbox {
+  /** Bytes of frames written so far. */
+  bytesWritten = 0
+  readonly #socket: Socket
+  #memory: Buffer = NOTHING
+  #used = 0
+  #lastFrame = -1
+  #lastStream = -1
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  get isEmpty(): boolean {
+    return this.#used === 0
+  }
+
+  /** Whether bytes wait for the client, so that no more should be brought. */
+  get blocked(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  /** Bytes that wait in the socket. */
+  get waiting(): number {
+    return this.#socket.writableLength
+  }
+
+  /** Begins a frame of a payload of this length, which the caller writes to the memory that comes back, from `at` on. */
+  frame(length: number, type: number, flags: number, stream: number): { memory: Buffer; at: number } {
+    const size = FRAME_HEAD + length
+    if (this.#used + size > ROOM) this.flush()
+    if (this.#memory === NOTHING) this.#memory = free.pop() ?? Buffer.allocUnsafeSlow(ROOM)
+    const memory = size > ROOM ? this.#grow(size) : this.#memory
+    this.#lastFrame = this.#used
+    this.#lastStream = stream
+    const at = writeFrameHead(memory, this.#used, length, type, flags, stream)
+    this.#used += size
+    this.bytesWritten += size
+    place.memory = memory
+    place.at = at
+    return place
+  }
+
+  /** Sets END_STREAM on the last frame of a stream when that is still here and may carry it. Returns whether it was so. */
+  endLast(stream: number): boolean {
+    if (this.#lastStream !== stream || this.#lastFrame < 0) return false
+    const type = this.#memory[this.#lastFrame + 3]
+    if (type !== FRAME.data && type !== FRAME.headers) return false
+    this.#memory[this.#lastFrame + 4] = (this.#memory[this.#lastFrame + 4] as number) | FLAG.endStream
+    return true
+  }
+
+  /** Hands what was gathered to the socket. */
+  flush(): void {
+    if (this.#used > 0 && this.#socket.writable) {
+      // A copy of the size it needs: TLS takes its time with it, and the memory is somebody else's with the next turn.
+      this.#socket.write(Buffer.from(this.#memory.subarray(0, this.#used)))
+    }
+    this.#used = 0
+    this.#lastFrame = -1
+    this.#lastStream = -1
+    if (this.#memory !== NOTHING && this.#memory.length === ROOM && free.length < FREE_MAX) free.push(this.#memory)
+    this.#memory = NOTHING
+  }
+
+  #grow(size: number): Buffer {
+    this.#memory = Buffer.allocUnsafeSlow(size)
+    return this.#memory
+  }
+}
+
+// One for all, so that a frame costs no object; read before the next frame is begun.
+const place: { memory: Buffer; at: number } = { memory: NOTHING, at: 0 }

@@ -1,0 +1,37 @@
+import { CODE, FRAME_BYTES_MAX, type Http2Code, read32, SETTING, WINDOW_DEFAULT, WINDOW_MAX } from './frames.ts'
+
+const SETTING_BYTES = 6
+
+/** What the client has said of itself, RFC 9113 §6.5.2; what we have no use for is checked and forgotten. */
+export class PeerSettings {
+  initialWindow = WINDOW_DEFAULT
+  frameBytesMax = FRAME_BYTES_MAX
+  headerTableBytesMax = 4096
+
+  /** Reads the payload of a SETTINGS frame. @returns an error code for the connection; noError when all is well */
+  read(bytes: Buffer, start: number, end: number): Http2Code {
+    for (let at = start; at < end; at += SETTING_BYTES) {
+      const value = read32(bytes, at + 2)
+      switch (((bytes[at] as number) << 8) | (bytes[at + 1] as number)) {
+        case SETTING.headerTableSize:
+          this.headerTableBytesMax = value
+          break
+        case SETTING.enablePush:
+        case SETTING.enableConnectProtocol:
+        case SETTING.noRfc7540Priorities:
+          if (value > 1) return CODE.protocolError
+          break
+        case SETTING.initialWindowSize:
+          if (value > WINDOW_MAX) return CODE.flowControlError
+          this.initialWindow = value
+          break
+        case SETTING.maxFrameSize:
+          if (value < 16_384 || value > 16_777_215) return CODE.protocolError
+          this.frameBytesMax = value
+          break
+        default:
+      }
+    }
+    return CODE.noError
+  }
+}

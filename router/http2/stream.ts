@@ -1,0 +1,369 @@
+import { type BodyLength, CHUNKED } from '../http1/body.ts'
+import type { RequestHead } from '../http1/head.ts'
+import type { Timed } from '../http1/wheel.ts'
+import type { Client } from '../serve/client.ts'
+import { ERRORS, type ErrorCode } from '../serve/errors.ts'
+import type { Downstream, RequestSink } from '../serve/exchange.ts'
+import { CODE, type Http2Code } from './frames.ts'
+import type { Session } from './session.ts'
+
+const UPGRADE_LINES = /^(?:connection|upgrade|sec-websocket-accept):[^\r]*\r\n/gim
+
+/**
+ * One request of an HTTP/2 connection and its answer, as an exchange sees them (RFC 9113 §5.1, §8).
+ *
+ * Each direction has a window: what the client grants bounds what is sent, and the rest waits here while the app is paused; what we grant
+ * bounds what is kept of a body that its app is not ready for.
+ */
+export class Stream implements Downstream, Timed {
+  deadlineAt = Number.POSITIVE_INFINITY
+  wheelSlot = -1
+  readonly id: number
+  readonly head: RequestHead
+  bytesSent = 0
+  /** What the client lets us send, may be negative (RFC 9113 §6.9.2); and what we let it send. */
+  sendWindow: number
+  receiveWindow: number
+  readonly #session: Session
+  /** After an extended CONNECT: DATA are bytes of a relay, and the request itself has no body. */
+  readonly #tunnel: boolean
+  #sink: RequestSink | undefined
+  // The client's way
+  #remoteEnded: boolean
+  #bodyLeft: number
+  #bodyBytes = 0
+  #bodyBytesAtWindow = 0
+  #held = true
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  /** Bytes taken from the window and not granted anew yet. */
+  #consumed = 0
+  // Our way
+  #answerBegun = false
+  #relaying = false
+  /** Left of a stated length; -1: unknown. */
+  #answerLeft = -1
+  #queue: Buffer[] = []
+  #queuedBytes = 0
+  #finishing = false
+  #localEnded = false
+  #stalled = false
+  #over = false
+
+  constructor(session: Session, id: number, head: RequestHead, tunnel: boolean, ended: boolean) {
+    this.#session = session
+    this.id = id
+    this.head = head
+    this.#tunnel = tunnel
+    this.#remoteEnded = ended
+    this.#bodyLeft = head.length
+    this.sendWindow = session.peer.initialWindow
+    this.receiveWindow = session.limits.streamWindow
+  }
+
+  get client(): Client {
+    return this.#session.client
+  }
+
+  /** Whose answer is complete, or was cut, and whose request nobody waits for any more. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  get remoteEnded(): boolean {
+    return this.#remoteEnded
+  }
+
+  get requestComplete(): boolean {
+    return this.#tunnel || this.#remoteEnded
+  }
+
+  /** Takes whom the exchange names for the body. */
+  serve(sink: RequestSink | undefined): void {
+    if (!this.#finishing && !this.#over) this.#sink = sink
+    if (!this.#remoteEnded && !this.#over) this.#session.wheel.arm(this, this.#session.limits.bodyWindowMs)
+  }
+
+  // What the app's side says
+
+  inform(status: number, _reason: string, fields: string): void {
+    if (this.#answerBegun || this.#over) return
+    this.#session.sendHead(this, status, fields, -1, false)
+    this.#session.turn()
+  }
+
+  respond(status: number, _reason: string, fields: string, length: BodyLength, statedLength: number): void {
+    if (this.#over) return
+    this.#answerBegun = true
+    const isBodyless = this.head.method === 'HEAD' || status === 204 || status === 304
+    this.#answerLeft = isBodyless ? 0 : length >= 0 ? length : -1
+    const stated = isBodyless ? (status === 204 ? -1 : statedLength) : length >= 0 ? length : -1
+    this.#session.sendHead(this, status, fields, stated, false)
+  }
+
+  payload(bytes: Buffer, start: number, end: number): void {
+    if (this.#over || this.#finishing) return
+    let at = start
+    let stop = end
+    if (this.#answerLeft >= 0) {
+      stop = Math.min(end, start + this.#answerLeft)
+      this.#answerLeft -= stop - start
+    }
+    if (this.#queuedBytes === 0) at = this.#session.sendData(this, bytes, at, stop)
+    if (at < stop) this.#enqueue(Buffer.from(bytes.subarray(at, stop)))
+  }
+
+  text(body: string): void {
+    const bytes = Buffer.from(body, 'latin1')
+    this.payload(bytes, 0, bytes.length)
+  }
+
+  finish(): boolean {
+    this.#sink = undefined
+    if (this.#over) return true
+    if (this.#answerLeft > 0) {
+      this.cut()
+      return false
+    }
+    this.#finishing = true
+    if (this.#queuedBytes === 0) this.#endLocal()
+    this.#session.turn()
+    return true
+  }
+
+  settle(): void {
+    // Nothing waits for this stream: others go their way beside it.
+  }
+
+  cut(): void {
+    this.reset(this.#relaying ? CODE.connectError : CODE.internalError)
+  }
+
+  flush(): boolean {
+    this.#session.turn()
+    if (this.#queuedBytes === 0 && !this.#session.blocked) return true
+    if (!this.#stalled) {
+      this.#stalled = true
+      this.#session.stall(this)
+      this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
+    }
+    return false
+  }
+
+  readBody(): void {
+    this.#bodyBytesAtWindow = this.#bodyBytes
+    this.resumeBody()
+  }
+
+  resumeBody(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#deliverKept()
+  }
+
+  upgrade(fields: string): void {
+    this.#answerBegun = true
+    this.#relaying = true
+    this.#session.sendHead(this, 200, fields.replace(UPGRADE_LINES, ''), -1, false)
+    this.#session.turn()
+    this.#session.wheel.disarm(this)
+    this.resumeBody()
+  }
+
+  end(): void {
+    this.#finishing = true
+    if (this.#queuedBytes === 0) this.#endLocal()
+    this.#session.turn()
+  }
+
+  // What the client sends
+
+  /**
+   * Payload of a DATA frame; its window has been taken already.
+   *
+   * @returns the code with which the stream must be reset
+   */
+  data(bytes: Buffer, start: number, end: number, ended: boolean): Http2Code {
+    if (!this.#tunnel && this.head.length !== CHUNKED) {
+      this.#bodyLeft -= end - start
+      // RFC 9113 §8.1.1: Content-Length is the sum of the DATA frames.
+      if (this.#bodyLeft < 0 || (ended && this.#bodyLeft !== 0)) return CODE.protocolError
+    }
+    this.#bodyBytes += end - start
+    if (ended) this.#remoteEnded = true
+    if (this.#held && this.#sink !== undefined) {
+      if (end > start) {
+        this.#kept.push(Buffer.from(bytes.subarray(start, end)))
+        this.#keptBytes += end - start
+      }
+      return CODE.noError
+    }
+    this.#deliver(bytes, start, end)
+    if (ended && this.#keptBytes === 0) this.#remoteComplete()
+    return CODE.noError
+  }
+
+  /** The request has ended without DATA: by a trailer. @returns the code with which the stream must be reset */
+  trailer(): Http2Code {
+    return this.data(EMPTY, 0, 0, true)
+  }
+
+  /** The end of a turn in which DATA came. */
+  endTurn(): void {
+    const sink = this.#sink
+    if (sink === undefined || this.#held || this.#over) return
+    if (!sink.requestFlush()) this.#held = true
+  }
+
+  /** The client has reset the stream, or is gone. */
+  lost(code: ErrorCode): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    this.#leave()
+    sink?.requestLost(code, false)
+  }
+
+  /** Ends the stream with an error of ours; the exchange hears of it where it goes on. */
+  reset(code: Http2Code): void {
+    if (this.#over) return
+    this.#session.sendReset(this.id, code)
+    const sink = this.#sink
+    this.#sink = undefined
+    this.#leave()
+    sink?.requestLost(code === CODE.protocolError || code === CODE.flowControlError ? 'R40' : 'R47', false)
+  }
+
+  // Back-pressure
+
+  get hasQueue(): boolean {
+    return this.#queuedBytes > 0
+  }
+
+  /** Sends of what waits, as far as the windows let it. Returns whether something was sent. */
+  pump(bytesMax: number): boolean {
+    let sent = 0
+    while (this.#queue.length > 0 && sent < bytesMax) {
+      const first = this.#queue[0] as Buffer
+      const at = this.#session.sendData(this, first, 0, Math.min(first.length, bytesMax - sent))
+      if (at === 0) break
+      sent += at
+      this.#queuedBytes -= at
+      if (at === first.length) this.#queue.shift()
+      else this.#queue[0] = first.subarray(at)
+    }
+    if (sent > 0 && this.wheelSlot >= 0) this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
+    if (this.#queuedBytes === 0 && this.#finishing) this.#endLocal()
+    return sent > 0
+  }
+
+  /** All that waited is out: the app may go on. */
+  ready(): void {
+    this.#stalled = false
+    this.#rearm()
+    this.#sink?.clientReady()
+  }
+
+  expired(): void {
+    const { limits, wheel } = this.#session
+    if (this.#over) return
+    if (this.#queuedBytes > 0) {
+      // A client that takes nothing of this answer, or grants no window for it.
+      this.#session.sendReset(this.id, CODE.enhanceYourCalm)
+      this.lost('R49')
+      this.#session.turn()
+      return
+    }
+    if (this.#remoteEnded || this.#relaying) return
+    const brought = this.#bodyBytes - this.#bodyBytesAtWindow
+    this.#bodyBytesAtWindow = this.#bodyBytes
+    if (this.#held || brought >= (limits.bodyBytesPerSecondMin * limits.bodyWindowMs) / 1000) {
+      wheel.arm(this, limits.bodyWindowMs)
+      return
+    }
+    this.#giveUp('R44')
+  }
+
+  /** The request cannot be completed any more: says so where an answer is still possible. */
+  #giveUp(code: ErrorCode): void {
+    const sink = this.#sink
+    const answerable = !this.#answerBegun && ERRORS[code].status !== 0
+    if (sink !== undefined && answerable) sink.requestLost(code, true)
+    else this.reset(CODE.cancel)
+  }
+
+  #rearm(): void {
+    if (!this.#remoteEnded && !this.#relaying && !this.#over) this.#session.wheel.arm(this, this.#session.limits.bodyWindowMs)
+    else this.#session.wheel.disarm(this)
+  }
+
+  #enqueue(bytes: Buffer): void {
+    this.#queue.push(bytes)
+    this.#queuedBytes += bytes.length
+    if (!this.#stalled) {
+      this.#stalled = true
+      this.#session.stall(this)
+      this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
+    }
+  }
+
+  #deliver(bytes: Buffer, start: number, end: number): void {
+    if (start < end) {
+      this.#sink?.requestPayload(bytes, start, end)
+      this.#grant(end - start)
+    }
+  }
+
+  #deliverKept(): void {
+    const kept = this.#kept
+    this.#kept = []
+    this.#keptBytes = 0
+    for (const bytes of kept) this.#deliver(bytes, 0, bytes.length)
+    if (this.#remoteEnded) this.#remoteComplete()
+    this.endTurn()
+    this.#session.turn()
+  }
+
+  #remoteComplete(): void {
+    const sink = this.#sink
+    if (this.#tunnel) sink?.clientEnded()
+    else sink?.requestCompleted()
+    if (!this.#stalled) this.#rearm()
+    if (this.#localEnded) this.#leave()
+  }
+
+  /** Grants anew what has gone on, in steps of half a window. */
+  #grant(bytes: number): void {
+    this.#session.grant(bytes)
+    this.#consumed += bytes
+    if (this.#remoteEnded || this.#over || this.#consumed < this.#session.limits.streamWindow / 2) return
+    this.receiveWindow += this.#consumed
+    this.#session.sendWindowUpdate(this.id, this.#consumed)
+    this.#consumed = 0
+  }
+
+  /** Our side is complete: the stream is over, or the client is told that nobody reads the rest of its body. */
+  #endLocal(): void {
+    if (this.#localEnded || this.#over) return
+    this.#localEnded = true
+    this.#session.sendEnd(this.id)
+    if (this.#relaying && !this.#remoteEnded) return
+    // RFC 9113 §8.1: a whole answer before the end of the request.
+    if (!this.#remoteEnded) this.#session.sendReset(this.id, CODE.noError)
+    this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#session.wheel.disarm(this)
+    // What was kept will never go on; its window is the connection's, and others need it.
+    if (this.#keptBytes > 0) this.#session.grant(this.#keptBytes)
+    this.#kept = []
+    this.#keptBytes = 0
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#session.left(this, this.#localEnded && this.#remoteEnded)
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
