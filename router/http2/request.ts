@@ -135,10 +135,10 @@ export class RequestFields implements FieldSink {
 
   #framing(ended: boolean, body: string | undefined): string | undefined {
     const stated = this.#length
+    if (stated !== undefined && !/^[0-9]{1,16}$/.test(stated)) return undefined
     if (body !== undefined) return stated === undefined || Number(stated) === body.length ? `content-length: ${body.length}\r\n` : undefined
     if (stated === undefined) return ended ? '' : 'transfer-encoding: chunked\r\n'
-    if (!/^[0-9]{1,16}$/.test(stated) || (ended && Number(stated) > 0)) return undefined
-    return `content-length: ${stated}\r\n`
+    return ended && Number(stated) > 0 ? undefined : `content-length: ${stated}\r\n`
   }
 }
 
