@@ -44,6 +44,8 @@ const OPEN = 1
 const ENDING = 2
 const CLOSED = 3
 
+/** Resets that are the client's fault. */
+const BLAMED = new Set<Http2Code>([CODE.protocolError, CODE.flowControlError, CODE.streamClosed, CODE.enhanceYourCalm])
 /** The bytes of one DATA frame in turn, when several streams wait for the same connection. */
 const SHARE_BYTES = 16 * 1024
 /** A body up to this that came with its head goes on with it as one string, so that the request can be sent again. */
@@ -224,6 +226,8 @@ export class Session implements Receiver, Timed {
       if (oldest !== undefined) this.#resetByUs.delete(oldest)
     }
     this.turn()
+    // Resets that the client provokes are as cheap for it as its own (CVE-2025-8671).
+    if (BLAMED.has(code)) this.#spend(COST.reset)
   }
 
   sendWindowUpdate(stream: number, bytes: number): void {
@@ -260,6 +264,7 @@ export class Session implements Receiver, Timed {
 
   /** A frame's header has come: whether its length is allowed. */
   frameHead(length: number, type: number): boolean {
+    if (this.#state !== OPEN) return false
     if (length > FRAME_BYTES_MAX) {
       this.#fail(CODE.frameSizeError)
       return false
@@ -273,6 +278,7 @@ export class Session implements Receiver, Timed {
 
   /** Acts on one whole frame. @returns whether more may be read, and up to where this one went (a body inlined takes two) */
   frame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number, stop: number): number {
+    if (this.#state !== OPEN) return -1
     if (this.#blockStream !== 0 && (type !== FRAME.continuation || id !== this.#blockStream)) return this.#fail(CODE.protocolError)
     switch (type) {
       case FRAME.data:

@@ -83,11 +83,10 @@ export async function listenTls(
 ): Promise<Listener & { readonly tls: TlsServer }> {
   // Connections in their handshake, by their own two ends: TLS wraps the socket and hides it.
   const arrivals = new Map<string, { peer: Peer; arrived: () => void }>()
-  // What is spoken is this folder's business; an HTTP/1.0 client that offers its own name would else be turned away.
-  const { ALPNProtocols: _, ...rest } = tls
   const secured = createTlsServer({
     handshakeTimeout: 10_000,
-    ...rest,
+    ...tls,
+    // An HTTP/1.0 client that offers its own name would else be turned away.
     ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
   })
   secured.on('secureConnection', socket => {

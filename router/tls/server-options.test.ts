@@ -39,12 +39,6 @@ suite('ServerTls', () => {
     await assert.rejects(version({ minVersion: 'TLSv1.3' }, { maxVersion: 'TLSv1.2' }), /alert|version|ECONNRESET/i)
   })
 
-  test('agrees on http/1.1, and never on h2', async () => {
-    const agree = (ALPNProtocols: string[]) =>
-      handshake(tableOf({}), { servername: 'shop.test', ALPNProtocols }, socket => socket.alpnProtocol)
-    assert.equal(await agree(['h2', 'http/1.1']), 'http/1.1')
-  })
-
   test('update() asks for new options when versions or the default certificate change, not for another route', () => {
     const table = tableOf({})
     const tls = new ServerTls(table, keys, silentLog)

@@ -38,7 +38,6 @@ export class ServerTls {
       key: defaultCertificate?.key ?? this.#fallback?.key,
       ...policyOf(table()),
       honorCipherOrder: true,
-      ALPNProtocols: ['http/1.1'],
       sessionTimeout: tls.sessionTimeoutSeconds,
       ticketKeys: Buffer.from(this.#secrets.ticketKeys),
       // The default is derived from the command line, which must not decide who resumes where.

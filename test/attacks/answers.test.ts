@@ -9,8 +9,6 @@ const page = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8')
 suite('SECURITY.md', () => {
   test('answers each attack of the list once', () => {
     const answered = [...page.matchAll(/^\| (\d+(?:, \d+)*) \|/gm)].flatMap(([, numbers]) => numbers!.split(', ').map(Number))
-    const [, from, to] = /^\*\*D\. HTTP\/2\*\* — (\d+)–(\d+):/m.exec(page)!
-    for (let number = Number(from); number <= Number(to); number++) answered.push(number)
     assert.deepEqual(
       answered.toSorted((a, b) => a - b),
       Array.from({ length: 175 }, (_, index) => index + 1),

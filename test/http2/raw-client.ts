@@ -72,13 +72,13 @@ export class RawHttp2 {
   #rest = Buffer.alloc(0)
   #block: { frame: RawFrame; parts: Buffer[] } | undefined
 
-  constructor(port: number, first: Uint8Array | undefined = Buffer.concat([PREFACE, settings()])) {
+  constructor(port: number, first: Uint8Array | null = Buffer.concat([PREFACE, settings()])) {
     this.socket = connect({ port, host: '127.0.0.1', servername: 'shop.test', rejectUnauthorized: false, ALPNProtocols: ['h2'] })
     this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.socket.on('error', () => {})
     this.socket.on('close', () => this.#close())
     this.socket.on('end', () => this.#close())
-    if (first !== undefined) this.send(first)
+    if (first !== null) this.send(first)
   }
 
   send(...bytes: Uint8Array[]): this {
