@@ -249,7 +249,7 @@ suite('An HTTP/2 exchange', () => {
     }
     assert.equal(await agreed(), 'h2')
     const { table } = bed
-    bed.table = { match: table.match, git: table.git, version: 2, settings: { ...table.settings, http2: false } }
+    bed.table = { ...table, settings: { ...table.settings, http2: false } }
     assert.equal(await agreed(), 'http/1.1')
     bed.table = table
   })
