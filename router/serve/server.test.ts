@@ -99,7 +99,7 @@ suite('Server.listenHttps()', () => {
   for (const [offered, chosen] of [
     [['http/1.1'], 'http/1.1'],
     [['http/1.0'], 'http/1.0'],
-    [['h2', 'http/1.1'], 'http/1.1'],
+    [['http/1.1', 'h2'], 'h2'],
     [['spdy/1'], undefined],
   ] as const) {
     test(`answers an offer of ${offered.join(', ')} with ${chosen ?? 'an alert'}`, async () => {
