@@ -377,6 +377,7 @@ suite('parseResponseHead() refuses', () => {
   ]) {
     test(JSON.stringify(lines), () => assert.equal(parseResponseHead(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\n`, 'GET'), undefined))
   }
+  test('an interim answer of HTTP/1.0', () => assert.equal(parseResponseHead('HTTP/1.0 103 x\r\n\r\n', 'GET'), undefined))
   test('Transfer-Encoding in HTTP/1.0', () =>
     assert.equal(parseResponseHead('HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'GET'), undefined))
 })

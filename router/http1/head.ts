@@ -278,6 +278,8 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
   if (match === null) return undefined
   const minor = match[1] === '1' ? 1 : 0
   const status = Number(match[2])
+  // HTTP/1.0 knows no interim answers (RFC 9110 §15.2): for some readers one is the last answer of its connection.
+  if (minor === 0 && status < 200) return undefined
   let fields = ''
   let connection = ''
   let lengthText: string | undefined
