@@ -1,4 +1,5 @@
 import { connect, Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Endpoint } from '../table/route.ts'
 
 /** Takes what a socket read; the bytes are valid only during the call, as every socket of the process reads into the same memory. */
@@ -59,8 +60,25 @@ export function readSocket(socket: Socket, receiver: Receiver): void {
   socket.on('data', (chunk: Buffer) => receiver.received(chunk, 0, chunk.length))
 }
 
-/** Opens a connection to an endpoint that reads into the shared memory. */
+/** Opens a connection to an endpoint. In the clear it reads into the shared memory; over TLS it is ready with `secureConnect`. */
 export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver): void {
+  if (to.tls !== undefined) {
+    const { name, verify } = to.tls
+    const options: ConnectionOptions & { allowHalfOpen: boolean } = {
+      host: to.address,
+      port: to.port,
+      servername: name,
+      rejectUnauthorized: verify,
+      secureContext: to.tls.context(),
+      ALPNProtocols: ['http/1.1'],
+      allowHalfOpen: true,
+    }
+    const socket = connectTls(options)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 60_000)
+    readSocket(socket, create(socket))
+    return
+  }
   let receiver: Receiver | undefined
   const socket = connect({
     host: to.address,

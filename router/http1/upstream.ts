@@ -79,8 +79,11 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
   #requestSent = false
   #paused = false
   #inputEnded = false
+  readonly #secure: boolean
+  /** Whether the endpoint was reached, though TLS is not ready yet. */
+  #reached = false
 
-  private constructor(socket: Socket, home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes) {
+  private constructor(socket: Socket, secure: boolean, home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes) {
     this.#socket = socket
     this.#home = home
     this.#pool = pool
@@ -88,8 +91,14 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     this.#limits = pool.limits
     this.#listener = listener
     this.#times = times
-    this.writer = new MessageWriter(socket, false)
-    socket.once('connect', () => this.#guard(() => this.#connected()))
+    this.#secure = secure
+    this.writer = new MessageWriter(socket, secure)
+    socket.once(secure ? 'secureConnect' : 'connect', () => this.#guard(() => this.#connected()))
+    if (secure) {
+      socket.once('connect', () => {
+        this.#reached = true
+      })
+    }
     socket.on('end', () => this.#guard(() => this.#ended()))
     socket.on('drain', () => this.#guard(() => this.#listener?.appReady()))
     socket.on('error', () => this.#guard(() => this.#lost()))
@@ -102,7 +111,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     let connection: UpstreamConnection | undefined
     pool.counts.opened++
     connectSocket(endpoint, socket => {
-      connection = new UpstreamConnection(socket, home, pool, listener, times)
+      connection = new UpstreamConnection(socket, endpoint.tls !== undefined, home, pool, listener, times)
       return connection
     })
     return connection as unknown as UpstreamConnection
@@ -298,8 +307,9 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
         this.#listener?.appEnded()
         break
       case BODY:
-        // For an answer of unknown length this is its regular end (RFC 9112 §6.3); for any other it was cut.
-        if (this.#answer?.length === UNTIL_CLOSE) this.#complete(true)
+        // For an answer of unknown length this is its regular end (RFC 9112 §6.3); for any other it was cut. Over TLS nobody tells us whether
+        // the app has ended it (close_notify) or somebody on the way, so it is none (RFC 9112 §9.8).
+        if (this.#answer?.length === UNTIL_CLOSE && !this.#secure) this.#complete(true)
         else this.#fail('R36')
         break
       default:
@@ -316,7 +326,7 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
         this.destroy()
         break
       case CONNECTING:
-        this.#fail('R30')
+        this.#fail(this.#reached ? 'R38' : 'R30')
         break
       case WAITING:
         this.#fail('R33')

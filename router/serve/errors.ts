@@ -34,6 +34,7 @@ export const ERRORS = {
   R35: { status: 502, fault: 'app', text: 'The head of the app’s answer is too large' },
   R36: { status: 0, fault: 'app', text: 'The app stopped in the middle of its answer' },
   R37: { status: 502, fault: 'app', text: 'The app changed to a protocol that nobody asked for' },
+  R38: { status: 502, fault: 'app', text: 'The app could not be reached over TLS as it asks to be' },
   R39: { status: 504, fault: 'app', text: 'The app took longer than it allows itself for a request' },
   R40: { status: 400, fault: 'client', text: 'The request is not valid HTTP' },
   R41: { status: 431, fault: 'client', text: 'The request’s header fields are too large' },

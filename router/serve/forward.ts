@@ -289,7 +289,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     const exchange = this.#exchange
     const reused = this.#upstream?.reused === true
     // The end of a kept connection says nothing of the endpoint; nor does an answer that is no HTTP, or one that ends too early.
-    const isDown = code === 'R30' || code === 'R31'
+    const isDown = code === 'R30' || code === 'R31' || code === 'R38'
     if (this.#home !== undefined && (isDown || code === 'R32' || (code === 'R33' && !reused))) this.#phases.pool.failed(this.#home, isDown)
     if (this.#mayRepeat(code, reused) && this.#mayAfford()) {
       this.#leave()
@@ -308,7 +308,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (this.#over || this.#answered || this.#exchange.attempts >= ATTEMPTS_MAX) return false
     const { endpoints, steering } = this.#route
     const others = endpoints.length + (steering?.canary?.endpoints.length ?? 0) > 1
-    if (code === 'R30' || code === 'R31') return others
+    if (code === 'R30' || code === 'R31' || code === 'R38') return others
     if (code !== 'R33' || !this.#repeatable || this.#repeated || !(reused || others)) return false
     this.#repeated = true
     return true

@@ -7,6 +7,7 @@ import { findPort } from './endpoints.ts'
 import { type CompressionWish, readCompression } from './extensions/compression.ts'
 import { parseHsts } from './extensions/hsts.ts'
 import { type PageSources, readPages } from './extensions/pages.ts'
+import { type ProtocolWish, readProtocol } from './extensions/protocol.ts'
 import { readSteering, type SteeringWish } from './extensions/steering.ts'
 import { readUpstream, type UpstreamWishes } from './extensions/upstream.ts'
 import {
@@ -44,6 +45,7 @@ export interface App {
   readonly compression?: CompressionWish
   readonly pages?: PageSources
   readonly upstream: UpstreamWishes
+  readonly protocol?: ProtocolWish
   readonly steering?: SteeringWish
   /** Of the object; '' where it does not say. */
   readonly uid: string
@@ -96,6 +98,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const domains = readDomains(annotations, lastGood?.domains)
   const regexDomain = readRegexDomain(annotations, domains)
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
+  const protocol = readProtocol(annotations, findPort(service, 80)?.appProtocol, lastGood?.protocol)
   const steering = readSteering(annotations, lastGood?.steering)
   const bodyBytesMax = annotations.one('x-body-size', undefined, parseSize, lastGood?.bodyBytesMax)
   const pages = readPages(annotations, namespace, lastGood?.pages)
@@ -125,6 +128,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     ...(compression && { compression }),
     ...(pages && { pages }),
     upstream: readUpstream(annotations, lastGood?.upstream),
+    ...(protocol && { protocol }),
     ...(steering && { steering }),
     uid: service.metadata.uid ?? '',
     maintenance: annotations.one('maintenance', false, parseBoolean, lastGood?.maintenance),

@@ -126,6 +126,30 @@ suite('TableBuilder.build()', () => {
     assert.match(world.build().faults[0]?.[1][0]?.message ?? '', /it is the Service itself/)
   })
 
+  test('an app over TLS trusts nobody until its authority is there, and follows it', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test', 'x-protocol': 'https ca=shop-ca' })
+    world.slice('shop', ['10.0.0.1'])
+    const first = world.build()
+    assert.equal(first.areSecretsOthers, true)
+    assert.deepEqual(world.wanted('shop/'), ['shop/shop-ca'])
+    assert.match(first.faults[0]?.[1][0]?.message ?? '', /Secret shop\/shop-ca has none under ca\.crt/)
+    const key = () => world.table.match('shop.test', '/')?.endpoints[0]?.key ?? ''
+    const before = key()
+    assert.match(before, /^https:\/\/10\.0\.0\.1:5000#/)
+    world.authority('shop/shop-ca', pair.certificate)
+    assert.deepEqual(world.build().faults, [['shop/shop', []]])
+    const between = key()
+    assert.notEqual(between, before)
+    world.authority('shop/shop-ca', otherPair.certificate)
+    world.build()
+    assert.notEqual(key(), between, 'no connection of the old authority is used again')
+    world.service('shop', { domains: 'shop.test' })
+    world.build()
+    assert.equal(key(), '10.0.0.1:5000')
+    assert.deepEqual(world.wanted('shop/'), [])
+  })
+
   test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test' })
@@ -293,6 +317,11 @@ class World {
     const encode = (text: string) => Buffer.from(text).toString('base64')
     if (keyPair) this.#secrets.set(key, { data: { 'tls.crt': encode(keyPair.certificate), 'tls.key': encode(keyPair.key) } })
     else this.#secrets.delete(key)
+    this.#changes.secrets.add(key)
+  }
+
+  authority(key: string, certificate: string) {
+    this.#secrets.set(key, { data: { 'ca.crt': Buffer.from(certificate).toString('base64') } })
     this.#changes.secrets.add(key)
   }
 

@@ -16,6 +16,7 @@ import { References } from './references.ts'
 import { type RouterAnnotations, readSettings } from './settings.ts'
 import { shared } from './shared-values.ts'
 import type { HostSpec, RouteSpec, SettingsSpec, TableDelta } from './spec.ts'
+import { buildUpstreamTls } from './upstream-tls.ts'
 
 /** The part of the cluster that routes are made of, as it stands at one moment. */
 export interface Snapshot {
@@ -91,6 +92,8 @@ export class TableBuilder {
   readonly #byProxyDomain = new References()
   /** Key of a Service → apps that give it a share of their requests. */
   readonly #byCanary = new References()
+  /** Key of a Secret → apps whose certificates its authority has signed. */
+  readonly #byAuthority = new References()
   readonly #certificates: CertificateStore
   readonly #pages = new PageStore()
   readonly #routes = new Map<string, RouteSpec>()
@@ -115,7 +118,8 @@ export class TableBuilder {
   build(snapshot: Snapshot, changes: Changes): BuildResult {
     const dirty = new Dirty()
     if (changes.router) this.#readRouter(snapshot, dirty)
-    for (const key of new Set([...changes.services, ...changes.slices])) this.#readApp(snapshot, key, dirty)
+    const signed = [...changes.secrets].flatMap(secret => [...this.#byAuthority.get(secret)])
+    for (const key of new Set([...changes.services, ...changes.slices, ...signed])) this.#readApp(snapshot, key, dirty)
     const certificates = this.#readSecrets(snapshot, changes.secrets, dirty)
     const pages = this.#readPages(snapshot, changes.configMaps, dirty)
     const hosts = this.#assignHosts(dirty)
@@ -160,7 +164,7 @@ export class TableBuilder {
 
   /** The Secrets that routes name, whether they exist or not. */
   wantedSecrets(): ReadonlySet<string> {
-    return this.#certificates.wanted()
+    return new Set([...this.#certificates.wanted(), ...this.#byAuthority.things()])
   }
 
   /** The ConfigMaps that routes and the router name, whether they exist or not. */
@@ -239,6 +243,7 @@ export class TableBuilder {
     try {
       app = service && readApp(service, this.#options.family, before)
       base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
+      if (app && base) base = withTls(base, app, snapshot)
       if (base) base = { ...base, policy: shared(base.policy), locations: NO_LOCATIONS }
     } catch (error) {
       // What the API server checks, a folder of manifests does not: an object of another shape must hurt nobody but itself.
@@ -257,6 +262,7 @@ export class TableBuilder {
       if (domain) dirty.domains.add(domain)
     }
     for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
+    for (const secret of this.#byAuthority.set(key, app ? authorityKeys(app) : [])) dirty.secrets.add(secret)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
     if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
     if (app && base) {
@@ -365,7 +371,8 @@ export class TableBuilder {
     const other = canary && canaryKey(app) !== app.key ? this.#bases.get(canaryKey(app)) : undefined
     if (!canary || !other) return base
     const { service: _service, ...rest } = canary
-    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints } } }
+    const { upstreamTls } = other
+    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints, ...(upstreamTls && { upstreamTls }) } } }
   }
 
   /** The apps that take paths of a host, the oldest first. */
@@ -457,6 +464,7 @@ export class TableBuilder {
       ...this.#conflicts(app),
       ...this.#delegationFaults(app),
       ...this.#canaryFaults(app),
+      ...this.#authorityFaults(app),
       ...this.#certificates.faultsOf(app),
       ...this.#pages.faultsOf(app.pages),
     ]
@@ -468,6 +476,12 @@ export class TableBuilder {
       if (!owner || owner.app === app.key) return []
       return [{ key: 'domains', value: domain, message: `Cannot serve ${pattern}: the older Service ${owner.app} has it` }]
     })
+  }
+
+  #authorityFaults(app: App): Fault[] {
+    if (this.#bases.get(app.key)?.upstreamTls?.authority !== '') return []
+    const [secret = ''] = authorityKeys(app)
+    return [{ key: 'x-protocol', value: secret, message: `Cannot check the app's certificate: Secret ${secret} has none under ca.crt` }]
   }
 
   #canaryFaults(app: App): Fault[] {
@@ -496,6 +510,18 @@ export class TableBuilder {
       return [{ key: 'proxyLocations', value: prefix, message }]
     })
   }
+}
+
+/** The Secret with the authority of an app's own certificates: none or one. */
+function authorityKeys({ protocol, namespace }: App): string[] {
+  return typeof protocol === 'object' && protocol.authority !== undefined ? [`${namespace}/${protocol.authority}`] : []
+}
+
+function withTls(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec {
+  if (typeof app.protocol !== 'object') return base
+  const [secret] = authorityKeys(app)
+  const found = secret === undefined ? undefined : snapshot.secret(secret)
+  return { ...base, upstreamTls: buildUpstreamTls(app.protocol, app.service, app.namespace, found) }
 }
 
 /** Only of the same namespace: nobody gives requests to a stranger, or takes them. */

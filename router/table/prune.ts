@@ -15,7 +15,12 @@ export function pruneService({ metadata, spec }: Stored<Service>): Stored<Servic
   const { uid, creationTimestamp, labels, annotations } = metadata
   const ours = Object.entries(annotations ?? {}).filter(([key]) => ROUTER_PREFIXES.some(prefix => key.startsWith(prefix)))
   const { ports = [], ipFamilies } = spec ?? {}
-  const kept = ports.map(({ name, port, protocol }) => ({ port, ...(name && { name }), ...(protocol && { protocol }) }))
+  const kept = ports.map(({ name, port, protocol, appProtocol }) => ({
+    port,
+    ...(name && { name }),
+    ...(protocol && { protocol }),
+    ...(appProtocol && { appProtocol }),
+  }))
   return {
     metadata: {
       ...identity(metadata),
@@ -39,7 +44,7 @@ export function pruneSlice({ metadata, addressType, ports, endpoints }: Stored<E
   }
 }
 
-/** Of a Secret: a certificate and its key, decoded, as `stringData` has them. */
+/** Of a Secret: a certificate, its key and the authority behind it, decoded, as `stringData` has them. */
 export function pruneSecret({ metadata, type, data, stringData }: Stored<Secret>): Stored<Secret> {
   const kept: Record<string, string> = {}
   for (const name of CERTIFICATE_PARTS) {
@@ -50,7 +55,7 @@ export function pruneSecret({ metadata, type, data, stringData }: Stored<Secret>
 }
 
 /** Also the names that Deis gave them until 2016. */
-const CERTIFICATE_PARTS = ['tls.crt', 'tls.key', 'cert', 'key']
+const CERTIFICATE_PARTS = ['tls.crt', 'tls.key', 'cert', 'key', 'ca.crt']
 
 /** What an informer needs. */
 function identity({ name, namespace, resourceVersion }: Stored['metadata']) {

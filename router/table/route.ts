@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import type { UpstreamTls } from '../tls/upstream-tls.ts'
 import type { AppLoad } from './app-load.ts'
 import type { Edge } from './edge.ts'
 import type { ErrorPages } from './error-pages.ts'
@@ -17,6 +18,8 @@ export interface Endpoint {
   readonly serving: boolean
   /** True while its pod is going away: used only when no other endpoint serves. */
   readonly terminating: boolean
+  /** How it is spoken to over TLS; absent: in the clear. */
+  readonly tls?: UpstreamTls
 }
 
 /** Answers for one textual address; an IPv4-mapped IPv6 address must come in its IPv4 form (see {@link plainAddress}). */

@@ -3,6 +3,7 @@ import type { EdgeSpec } from './edge.ts'
 import type { ErrorPagesSpec } from './error-pages.ts'
 import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
 import type { SteeringSpec } from './steering.ts'
+import type { UpstreamTlsSpec } from './upstream-tls.ts'
 
 /**
  * The table in plain values, as it travels from the process that watches to those that serve, and to the disk: networks are text here,
@@ -17,6 +18,8 @@ export interface PolicySpec extends Omit<Policy, 'allow' | 'edge'> {
 /** {@link Route} in plain values. */
 export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries' | 'load' | 'steering'> {
   readonly steering?: SteeringSpec
+  /** Absent: in the clear. */
+  readonly upstreamTls?: UpstreamTlsSpec
   readonly policy: PolicySpec
   readonly locations: readonly { readonly prefix: string; readonly route: RouteSpec }[]
 }

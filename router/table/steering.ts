@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { CanaryWish } from './extensions/steering.ts'
 import type { Endpoint } from './route.ts'
+import { secureEndpoints, type UpstreamTlsSpec } from './upstream-tls.ts'
 
 /** How endpoints of a route are chosen where the app asks for more than the least loaded, in plain values. */
 export interface SteeringSpec {
@@ -16,6 +17,7 @@ export interface StickySpec {
 
 export interface CanarySpec extends Omit<CanaryWish, 'service'> {
   readonly endpoints: readonly Endpoint[]
+  readonly upstreamTls?: UpstreamTlsSpec
 }
 
 /** {@link SteeringSpec} as a worker uses it. */
@@ -43,7 +45,8 @@ export interface Sticky {
 
 /** @param path what of the host the route serves */
 export function reviveSteering(spec: SteeringSpec, stable: readonly Endpoint[], path: string): Steering {
-  const { canary, sticky } = spec
+  const { sticky } = spec
+  const canary = spec.canary && { ...spec.canary, endpoints: secureEndpoints(spec.canary.endpoints, spec.canary.upstreamTls) }
   return {
     stable,
     ...(canary && { canary }),

@@ -7,6 +7,7 @@ import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
 import { reviveSteering } from './steering.ts'
+import { secureEndpoints } from './upstream-tls.ts'
 
 /** How a table came to its answer. */
 export interface Match {
@@ -172,13 +173,15 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
 }
 
 /** @param path what of its host it serves */
-function reviveRoute({ steering, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
+function reviveRoute({ steering, upstreamTls, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
   const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host, prefix) }))
   const load = loads.of(spec, host)
+  const endpoints = secureEndpoints(spec.endpoints, upstreamTls)
   return {
     ...spec,
+    endpoints,
     policy: revivePolicy(spec.policy),
-    ...(steering && { steering: reviveSteering(steering, spec.endpoints, path) }),
+    ...(steering && { steering: reviveSteering(steering, endpoints, path) }),
     retries: load.retries,
     locations,
     load,

@@ -1,0 +1,54 @@
+import type { Annotations } from '../annotations.ts'
+import { parseDomain, parseObjectName } from '../values.ts'
+
+/** How an app is spoken to. */
+export type ProtocolWish = 'http' | HttpsWish
+
+export interface HttpsWish {
+  /** Whether the app's certificate is checked. */
+  readonly verify: boolean
+  /** The name of a Secret of the app's namespace with the authority under `ca.crt`; absent: those that Node trusts. */
+  readonly authority?: string
+  /** The name that is asked for and that the certificate must have; absent: the Service's own. */
+  readonly name?: string
+}
+
+/**
+ * Reads `x-protocol`, and where there is none what the Service's port says (`appProtocol`).
+ *
+ * @returns `undefined` where nobody says anything: http
+ */
+export function readProtocol(
+  annotations: Annotations,
+  appProtocol: string | undefined,
+  lastGood: ProtocolWish | undefined,
+): ProtocolWish | undefined {
+  const own = annotations.one('x-protocol', undefined, parseProtocol, lastGood)
+  if (own !== undefined || appProtocol === undefined) return own
+  const word = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, '')
+  if (word === 'https' || word === 'wss') return { verify: true }
+  if (word === 'h2c' || word === 'grpc') annotations.fault('spec.ports.appProtocol', appProtocol, NO_H2C)
+  return undefined
+}
+
+const HOW = 'write http, https, https insecure, or https ca=NAME-OF-A-SECRET name=NAME-ON-THE-CERTIFICATE'
+const NO_H2C = 'Cannot speak HTTP/2 to an app yet: HTTP/1.1 is spoken, over TLS with https'
+
+/** @throws {RangeError} */
+function parseProtocol(text: string): ProtocolWish {
+  const [protocol, ...words] = text.split(/[\s,]+/)
+  if (protocol === 'h2c' || protocol === 'h2' || protocol === 'grpc') throw new RangeError(NO_H2C)
+  if (protocol === 'http' && words.length === 0) return 'http'
+  if (protocol !== 'https') throw new RangeError(`Cannot read protocol "${text}": ${HOW}`)
+  let verify = true
+  let authority: string | undefined
+  let name: string | undefined
+  for (const word of words) {
+    if (word === 'insecure') verify = false
+    else if (word.startsWith('ca=')) authority = parseObjectName(word.slice(3))
+    else if (word.startsWith('name=')) name = parseDomain(word.slice(5))
+    else throw new RangeError(`Cannot read "${word}" of a protocol: ${HOW}`)
+  }
+  if (!verify && authority !== undefined) throw new RangeError('Cannot be insecure and have an authority: write one of the two')
+  return { verify, ...(authority !== undefined && { authority }), ...(name !== undefined && { name }) }
+}

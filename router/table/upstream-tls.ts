@@ -1,0 +1,40 @@
+import { X509Certificate } from 'node:crypto'
+import type { Secret } from 'kubernetes-types/core/v1'
+import { upstreamTls } from '../tls/upstream-tls.ts'
+import type { HttpsWish } from './extensions/protocol.ts'
+import type { Endpoint } from './route.ts'
+
+/** How an app's endpoints are spoken to over TLS, in plain values. */
+export interface UpstreamTlsSpec {
+  readonly verify: boolean
+  /** PEM; absent: the authorities that Node trusts; '': none, as the one that was named cannot be read. */
+  readonly authority?: string
+  /** The name that is asked for, and that the certificate must have. */
+  readonly name: string
+}
+
+/**
+ * Puts together what an app wishes and what its Secret holds. Without the authority that it names it trusts nobody: an app that wants its
+ * certificate checked is not spoken to unchecked.
+ */
+export function buildUpstreamTls(wish: HttpsWish, service: string, namespace: string, secret: Secret | undefined): UpstreamTlsSpec {
+  const name = wish.name ?? `${service}.${namespace}.svc`
+  if (wish.authority === undefined) return { verify: wish.verify, name }
+  return { verify: true, name, authority: readAuthority(secret) }
+}
+
+function readAuthority(secret: Secret | undefined): string {
+  const pem = secret?.stringData?.['ca.crt'] ?? Buffer.from(secret?.data?.['ca.crt'] ?? '', 'base64').toString('latin1')
+  try {
+    return new X509Certificate(pem) && pem
+  } catch {
+    return ''
+  }
+}
+
+/** The endpoints as a worker uses them: over TLS their connections are kept apart from all others. */
+export function secureEndpoints(endpoints: readonly Endpoint[], spec: UpstreamTlsSpec | undefined): readonly Endpoint[] {
+  if (spec === undefined) return endpoints
+  const tls = upstreamTls(spec)
+  return endpoints.map(endpoint => ({ ...endpoint, key: `https://${endpoint.key}#${tls.id}`, tls }))
+}
