@@ -95,3 +95,31 @@ export interface PlatformLine {
   readonly level: 'INFO' | 'WARN' | 'ERROR'
   readonly text: string
 }
+
+/**
+ * One exchange as the router remembers it, for the owner of its app: the router's page `/requests`, and `GET /v2/apps/<app>/requests/`. No
+ * query and no header field: they carry tokens and sessions, which not every collaborator may have.
+ */
+export interface RecentRequest {
+  /** When it ended, ISO 8601. */
+  readonly time: string
+  /** The router's label of the app. */
+  readonly app: string
+  readonly client: string
+  readonly method: string
+  readonly host: string
+  /** Without its query, cut to 160 bytes. */
+  readonly path: string
+  readonly status: number
+  /** The router's error code, where it or the app failed. */
+  readonly code?: string
+  /** Whom the last attempt asked. */
+  readonly endpoint?: string
+  readonly attempts: number
+  readonly bytes: number
+  readonly seconds: number
+  /** From the request given to the endpoint to the head of its answer. */
+  readonly upstreamSeconds?: number
+  readonly requestId?: string
+  readonly traceId?: string
+}

@@ -23,6 +23,8 @@ export function routerConfig(env: Environment) {
     accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),
     // The file of access lines instead of standard output; opened anew on SIGUSR1, and when it was moved away.
     accessLogFile: optional('ROUTER_ACCESS_LOG_FILE'),
+    // How many exchanges of each app every worker remembers for /requests; 0: none.
+    requestsKept: integer('ROUTER_REQUESTS_KEPT', '100', { max: 1000 }),
     // How many apps, the busiest, have series of their own in /metrics, and whether each has a histogram.
     metricsApps: integer('ROUTER_METRICS_APPS', '100', { max: 10_000 }),
     metricsAppLatency: flag('ROUTER_METRICS_APP_LATENCY', 'false'),

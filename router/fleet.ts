@@ -1,6 +1,7 @@
 import { Backoff } from '../kernel/backoff.ts'
 import type { Log } from '../kernel/log.ts'
 import { HeldSockets } from './held-sockets.ts'
+import type { Answers, Question } from './questions.ts'
 import type { TableDelta } from './table/spec.ts'
 import { sumTraffic, type Traffic, TrafficTotals } from './traffic.ts'
 import { type Listen, type Ports, Worker, type WorkerOptions } from './worker.ts'
@@ -17,6 +18,8 @@ export interface Fleet {
   apply(delta: TableDelta): void
   /** The numbers of all workers that there have been; what one was last heard to say counts when it does not answer. */
   stats(): Promise<Traffic>
+  /** Asks every worker; one that does not answer is left out. */
+  ask<Q extends Question>(question: Q): Promise<Answers[Q['about']][]>
   /** Opens the file of the access log anew in every worker. */
   reopenLogs(): void
   /**
@@ -68,6 +71,7 @@ async function startSingle({ whole, log, ...options }: FleetOptions, sockets: He
     restarts: 0,
     apply: delta => worker.apply(delta),
     stats: async () => sumTraffic([worker.stats()]),
+    ask: async question => [worker.answer(question)],
     reopenLogs: () => void worker.reopenLog(),
     replace: async () => log.warn('nothing to replace: the only worker is this process (ROUTER_WORKERS=1); restart it instead'),
     drain: deadlineMs => {
@@ -145,6 +149,11 @@ class ProcessFleet implements Fleet {
   async stats(): Promise<Traffic> {
     await Promise.all(Array.from(this.#slots, slot => slot.askStats()))
     return this.#totals.sum()
+  }
+
+  async ask<Q extends Question>(question: Q): Promise<Answers[Q['about']][]> {
+    const answers = await Promise.all(Array.from(this.#slots, slot => slot.ask(question)))
+    return answers.filter(answer => answer !== undefined)
   }
 
   reopenLogs(): void {

@@ -1,3 +1,4 @@
+import type { Answers, Question } from './questions.ts'
 import type { TrafficStats } from './serve/stats.ts'
 import type { TableDelta } from './table/spec.ts'
 import type { ListenSocket, Ports, WorkerOptions } from './worker.ts'
@@ -13,6 +14,7 @@ export type ToWorker =
     }
   | { readonly type: 'table'; readonly delta: TableDelta }
   | { readonly type: 'stats' }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'reopen' }
   | { readonly type: 'drain'; readonly deadlineMs: number }
 
@@ -22,4 +24,5 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'applied'; readonly version: number }
   | { readonly type: 'stats'; readonly stats: TrafficStats }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Answers[Question['about']] }
   | { readonly type: 'drained' }

@@ -86,6 +86,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       tls: { ticketKeys: randomBytes(48) },
       accessLog: config.accessLog,
       appLatency: config.metricsAppLatency,
+      requestsKept: config.requestsKept,
       ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
       whole: () => (builder.isBuilt ? builder.whole() : table),

@@ -37,6 +37,8 @@ async function receive(message: ToWorker): Promise<void> {
       return answer({ type: 'applied', version: message.delta.version })
     case 'stats':
       return worker && answer({ type: 'stats', stats: worker.stats() })
+    case 'ask':
+      return worker && answer({ type: 'answer', id: message.id, answer: worker.answer(message.question) })
     case 'reopen':
       return worker?.reopenLog()
     case 'drain':

@@ -2,6 +2,7 @@ import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import { join } from 'node:path'
 import type { Held } from './held-sockets.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import type { Answers, Question } from './questions.ts'
 import type { TrafficStats } from './serve/stats.ts'
 import type { TableDelta } from './table/spec.ts'
 import type { Ports, WorkerOptions } from './worker.ts'
@@ -31,6 +32,8 @@ export class Slot {
   pendingSince: number | undefined
   readonly #process: ChildProcess
   readonly #sockets: readonly Held[]
+  readonly #asked = new Map<number, (answer: unknown) => void>()
+  #lastAsked = 0
   readonly #onStats = new Set<(stats: TrafficStats | undefined) => void>()
 
   /**
@@ -61,6 +64,7 @@ export class Slot {
           reject(new Error(message.message))
           this.kill()
         } else if (message.type === 'applied') this.pendingSince = undefined
+        else if (message.type === 'answer') this.#answer(message.id, message.answer)
         else if (message.type === 'stats') {
           onStats(message.stats)
           this.#answerStats(message.stats)
@@ -69,6 +73,7 @@ export class Slot {
       void this.exited.then(how => {
         this.isListening = false
         this.#answerStats(undefined)
+        for (const id of this.#asked.keys()) this.#answer(id, undefined)
         reject(new Error(`Worker ended before it listened: ${how}`))
       })
     })
@@ -116,6 +121,25 @@ export class Slot {
       this.#onStats.add(done)
       this.send({ type: 'stats' })
     })
+  }
+
+  /** @returns `undefined` from one that is gone or does not answer */
+  ask<Q extends Question>(question: Q): Promise<Answers[Q['about']] | undefined> {
+    if (!this.isListening) return Promise.resolve(undefined)
+    const id = ++this.#lastAsked
+    return new Promise(resolve => {
+      const late = setTimeout(() => this.#answer(id, undefined), STATS_TIMEOUT_MS)
+      this.#asked.set(id, answer => {
+        clearTimeout(late)
+        resolve(answer as Answers[Q['about']] | undefined)
+      })
+      this.send({ type: 'ask', id, question })
+    })
+  }
+
+  #answer(id: number, answer: unknown): void {
+    this.#asked.get(id)?.(answer)
+    this.#asked.delete(id)
   }
 
   #answerStats(stats: TrafficStats | undefined): void {

@@ -1,5 +1,6 @@
 import type { Log } from '../kernel/log.ts'
 import type { PortName } from './held-sockets.ts'
+import type { Answers, Question } from './questions.ts'
 import type { ListenAt } from './serve/listener.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly accessLog: 'classic' | 'json' | 'off'
   /** The file that access lines are appended to; absent: standard output. */
   readonly accessLogFile?: string
+  /** How many exchanges of each app are remembered; absent: a hundred. */
+  readonly requestsKept?: number
   /** Whether each app has a histogram of its own. */
   readonly appLatency?: boolean
 }
@@ -73,6 +76,7 @@ export class Worker {
       log,
       workers: options.workers ?? 1,
       accessLog: options.accessLog,
+      ...(options.requestsKept !== undefined && { requestsKept: options.requestsKept }),
       ...(options.appLatency && { appLatency: true }),
       ...(options.accessLogFile ? { accessLogTarget: { path: options.accessLogFile } } : {}),
       httpsPort: () => options.listen.publicHttpsPort || (this.#httpsPort ?? 443),
@@ -115,6 +119,12 @@ export class Worker {
 
   stats(): TrafficStats {
     return { ...this.#server.stats(), vitals: this.#vitals.read() }
+  }
+
+  /** Tells the operator's pages what only a worker knows. */
+  answer<Q extends Question>(question: Q): Answers[Q['about']]
+  answer(question: Question): Answers[Question['about']] {
+    return question.about === 'requests' ? this.#server.recentRequests(question) : this.#server.endpoints(question.endpoints)
   }
 
   /** Opens the file of the access log anew. */

@@ -1,3 +1,4 @@
+import type { EndpointView } from '../questions.ts'
 import type { Limits } from '../serve/limits.ts'
 import type { Endpoint } from '../table/route.ts'
 import { EndpointState } from './endpoint-state.ts'
@@ -40,6 +41,15 @@ export class Pool {
 
   isEjected(endpoint: Endpoint): boolean {
     return this.#states.get(endpoint.key)?.isEjected(this.wheel.now) === true
+  }
+
+  /** How an endpoint stands, by its key. */
+  view(endpoint: string): EndpointView {
+    const state = this.#states.get(endpoint)
+    const now = this.wheel.now
+    if (state === undefined) return { endpoint, active: 0, idle: 0, load: 0, isEjected: false }
+    const load = state.load(now, this.limits.slowStartMs)
+    return { endpoint, active: state.active, idle: state.idle.length, load, isEjected: state.isEjected(now) }
   }
 
   /** The youngest kept connection that is not older than `idleMs`, taken out. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket, TlsOptions, Server as TlsServer } from 'node:tls'
+import type { RecentRequest } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
 import { RateLimiter } from '../edge/rate-limit.ts'
 import { Connection, type ConnectionHost } from '../http1/connection.ts'
@@ -9,6 +10,7 @@ import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
 import { Session } from '../http2/session.ts'
 import { Turn } from '../http2/turn.ts'
+import type { EndpointView } from '../questions.ts'
 import { Relay } from '../stream/relay.ts'
 import type { EndpointMoves } from '../table/endpoint-moves.ts'
 import type { RouteTable } from '../table/route.ts'
@@ -23,6 +25,7 @@ import { handle } from './handle.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
 import type { Phases } from './phases.ts'
+import { RecentRequests } from './recent-requests.ts'
 import { Tally, type TrafficStats } from './stats.ts'
 
 /** Under a flood the queue is never empty: the listeners close all the same. */
@@ -39,6 +42,8 @@ export interface ServerOptions {
   /** Where access lines go; standard output by default. */
   readonly accessLogTarget?: AccessLogTarget
   readonly limits?: Partial<Limits>
+  /** How many exchanges of each app are remembered; a hundred by default, 0: none. */
+  readonly requestsKept?: number
   /** Whether each app has a histogram of its own. */
   readonly appLatency?: boolean
   /** Where clients reach https, for redirects; 443 by default. */
@@ -63,6 +68,10 @@ export interface Server {
   /** Cuts everything now. */
   stop(): Promise<void>
   stats(): TrafficStats
+  /** What is remembered of the last exchanges, the youngest first. */
+  recentRequests(wanted: { readonly app?: string; readonly namespace?: string }): RecentRequest[]
+  /** How endpoints stand, by their keys. */
+  endpoints(keys: readonly string[]): EndpointView[]
   /** Opens the file of the access log anew. */
   reopenLog(): Promise<void>
 }
@@ -91,6 +100,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #tally: Tally
   readonly turn = new Turn()
   readonly #connections = new Set<Connection | Session>()
+  readonly #recent: RecentRequests | undefined
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
   readonly #tlsServers: TlsServer[] = []
@@ -111,6 +121,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#tlsOptions = options.tls ?? {}
     const format = options.accessLog ?? 'off'
     this.#tally = new Tally(options.appLatency)
+    this.#recent = options.requestsKept === 0 ? undefined : new RecentRequests({ ofApp: options.requestsKept ?? 100 })
     this.#lines = new AccessLines(format === 'json' ? 'json' : 'classic')
     this.#accessLog = format === 'off' ? undefined : new AccessLog(options.accessLogTarget ?? { fd: 1 }, options.log)
   }
@@ -185,6 +196,14 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     return stats
   }
 
+  recentRequests(wanted: { readonly app?: string; readonly namespace?: string }): RecentRequest[] {
+    return this.#recent?.list(wanted) ?? []
+  }
+
+  endpoints(keys: readonly string[]): EndpointView[] {
+    return keys.map(key => this.pool.view(key))
+  }
+
   async reopenLog(): Promise<void> {
     await this.#accessLog?.reopen()
   }
@@ -205,6 +224,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     exchange.endedAt = performance.now()
     if (exchange.load !== undefined) exchange.load.requests--
     this.#tally.count(exchange)
+    this.#recent?.add(exchange)
     this.#accessLog?.add(this.#lines.line(exchange))
   }
 
