@@ -18,7 +18,7 @@ export interface AdminOptions {
   /** Why the role is not ready; empty when it is. */
   readonly ready: () => readonly string[]
   /** Further pages by their path; one of these names goes before the page that every role has. */
-  readonly routes?: Readonly<Record<string, (url: URL) => AdminReply | Promise<AdminReply>>>
+  readonly routes?: Readonly<Record<string, (url: URL, accept: string) => AdminReply | Promise<AdminReply>>>
 }
 
 /**
@@ -58,7 +58,7 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
   if (!url) return { status: 400, body: 'Bad request\n' }
   const path = url.pathname.replace(/(?<=.)\/$/, '')
   const page = options.routes?.[path]
-  if (page) return page(url)
+  if (page) return page(url, request.headers.accept ?? '')
   if (path === '/healthz') return { body: 'ok\n' }
   if (path === '/readyz') {
     const reasons = options.ready()

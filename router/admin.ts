@@ -1,9 +1,9 @@
-import { type AdminReply, startAdmin } from '../kernel/admin.ts'
+import { startAdmin } from '../kernel/admin.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import { requestsPage, routesPage, whyPage } from './admin-pages.ts'
+import type { Fleet } from './fleet.ts'
 import type { TableBuilder } from './table/build.ts'
-import { explain } from './table/explain.ts'
-import { Table } from './table/table.ts'
 
 export interface AdminPorts {
   readonly health: number
@@ -18,13 +18,15 @@ export interface AdminOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly builder: TableBuilder
+  /** Absent until the first table stands. */
+  readonly fleet: () => Fleet | undefined
   /** Why no request should be sent here; empty: all is well. */
   readonly ready: () => readonly string[]
 }
 
 /**
  * The two ports of the operator. Health is reachable through the public Service, so it answers `/healthz` and nothing else, and only while
- * the router serves (contract 5.10); metrics, `/readyz`, `/routes` and `/why` stand on a port of their own.
+ * the router serves (contract 5.10); metrics, `/readyz`, `/routes`, `/why` and `/requests` stand on a port of their own.
  */
 export async function startAdminPorts(options: AdminOptions): Promise<AdminPorts> {
   const { bind: host, log, metrics, builder, ready } = options
@@ -43,32 +45,15 @@ export async function startAdminPorts(options: AdminOptions): Promise<AdminPorts
       log,
       metrics,
       ready,
-      routes: { '/routes': url => routes(builder, url), '/why': url => why(builder, url) },
+      routes: {
+        '/routes': url => routesPage(builder, url),
+        '/why': (url, accept) => whyPage(builder, options.fleet(), url, accept),
+        '/requests': (url, accept) => requestsPage(options.fleet(), url, accept),
+      },
     })
     return { health: health.port, admin: admin.port, stop: async () => void (await Promise.all([health.stop(), admin.stop()])) }
   } catch (error) {
     await health.stop()
     throw error
   }
-}
-
-/** `/routes`: all apps with their hosts, endpoints, policy and faults; `?app=` or `?service=` picks one, `?faults` those that have any. */
-function routes(builder: TableBuilder, url: URL): AdminReply {
-  const { router, apps } = builder.report()
-  const { searchParams: query } = url
-  const wanted = apps.filter(
-    ({ app, service, faults }) =>
-      app === (query.get('app') ?? app) && service === (query.get('service') ?? service) && !(query.has('faults') && faults.length === 0),
-  )
-  return { body: { version: builder.version, router, apps: wanted } }
-}
-
-/** `/why?host=…&path=…&from=…&scheme=…`: what would become of such a request. */
-function why(builder: TableBuilder, url: URL): AdminReply {
-  const { searchParams: query } = url
-  const host = query.get('host')
-  if (host === null) return { status: 400, body: 'Say which host: /why?host=shop.example.com&path=/&from=192.0.2.1\n' }
-  const table = new Table().apply(builder.whole())
-  const request = { host, path: query.get('path') ?? '/', from: query.get('from') ?? undefined, isSecure: query.get('scheme') === 'https' }
-  return { body: explain(table, request) }
 }

@@ -68,7 +68,10 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       return fleet.serving > 0 ? [] : ['no worker serves']
     }
     const addresses = usableAddresses(config.bind, log)
-    const admin = stack.add('admin ports', await startAdminPorts({ ...config, bind: addresses[0]!, log, metrics, builder, ready }))
+    const admin = stack.add(
+      'admin ports',
+      await startAdminPorts({ ...config, bind: addresses[0]!, log, metrics, builder, fleet: () => fleet, ready }),
+    )
 
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)

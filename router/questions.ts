@@ -3,8 +3,39 @@ import type { RecentRequest } from '../kernel/contract.ts'
 /** What only a worker knows, asked for the operator's pages. */
 export type Question =
   | { readonly about: 'requests'; readonly app?: string; readonly namespace?: string }
-  /** By their keys. */
-  | { readonly about: 'endpoints'; readonly endpoints: readonly string[] }
+  | ({ readonly about: 'why' } & WhyQuestion)
+
+/** A request that might come. */
+export interface WhyQuestion {
+  readonly host: string
+  /** With its query. */
+  readonly path: string
+  readonly method: string
+  /** The client's address, where it matters. */
+  readonly from: string | undefined
+  readonly isSecure: boolean
+}
+
+/** What would become of it, and why. */
+export interface Explanation {
+  readonly host: string
+  /** `forward`, the status that the router would answer with, or `unknown`. */
+  readonly outcome: string
+  readonly code?: string
+  /** Of a redirect. */
+  readonly location?: string
+  readonly reason: string
+  /** By which the host was found. */
+  readonly pattern?: string
+  readonly app?: string
+  readonly service?: string
+  /** What stands between client and app, in the order in which it is asked. */
+  readonly conditions: readonly string[]
+  readonly endpoints?: readonly (EndpointView & { readonly isServing?: false; readonly isTerminating?: true })[]
+  /** The names on the certificate that a client is shown; absent: the self-signed one. */
+  readonly certificate?: readonly string[]
+  readonly tableVersion: number
+}
 
 /** How one worker sees an endpoint of an app. */
 export interface EndpointView {
@@ -22,5 +53,5 @@ export interface EndpointView {
 /** The answer of one worker, by the subject of the question. */
 export interface Answers {
   readonly requests: readonly RecentRequest[]
-  readonly endpoints: readonly EndpointView[]
+  readonly why: Explanation
 }

@@ -124,7 +124,7 @@ export class Worker {
   /** Tells the operator's pages what only a worker knows. */
   answer<Q extends Question>(question: Q): Answers[Q['about']]
   answer(question: Question): Answers[Question['about']] {
-    return question.about === 'requests' ? this.#server.recentRequests(question) : this.#server.endpoints(question.endpoints)
+    return question.about === 'requests' ? this.#server.recentRequests(question) : this.#server.explain(this.#table, question)
   }
 
   /** Opens the file of the access log anew. */

@@ -77,6 +77,7 @@ export class RecentRequests {
   #ringFor(app: string, namespace: string): Ring | undefined {
     const { ofApp, inAll } = this.#limits
     const count = Math.min(FIRST_COUNT, ofApp)
+    if (count === 0) return undefined
     let ring: Ring
     if (this.#places + count <= inAll) {
       ring = new Ring(count)

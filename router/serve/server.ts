@@ -10,10 +10,12 @@ import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
 import { Session } from '../http2/session.ts'
 import { Turn } from '../http2/turn.ts'
-import type { EndpointView } from '../questions.ts'
+import type { Explanation, WhyQuestion } from '../questions.ts'
+
 import { Relay } from '../stream/relay.ts'
 import type { EndpointMoves } from '../table/endpoint-moves.ts'
 import type { RouteTable } from '../table/route.ts'
+import type { Table } from '../table/table.ts'
 import { AccessLines } from './access-format.ts'
 import type { AccessLogFormat } from './access-line.ts'
 import { AccessLog, type AccessLogTarget } from './access-log.ts'
@@ -21,6 +23,7 @@ import { choose } from './balance.ts'
 import { Client } from './client.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Downstream, Exchange, RequestSink } from './exchange.ts'
+import { explain } from './explain.ts'
 import { handle } from './handle.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
@@ -70,8 +73,8 @@ export interface Server {
   stats(): TrafficStats
   /** What is remembered of the last exchanges, the youngest first. */
   recentRequests(wanted: { readonly app?: string; readonly namespace?: string }): RecentRequest[]
-  /** How endpoints stand, by their keys. */
-  endpoints(keys: readonly string[]): EndpointView[]
+  /** What would become of a request by this table. */
+  explain(table: Table, question: WhyQuestion): Explanation
   /** Opens the file of the access log anew. */
   reopenLog(): Promise<void>
 }
@@ -200,8 +203,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     return this.#recent?.list(wanted) ?? []
   }
 
-  endpoints(keys: readonly string[]): EndpointView[] {
-    return keys.map(key => this.pool.view(key))
+  explain(table: Table, question: WhyQuestion): Explanation {
+    return explain(table, question, this, endpoint => this.pool.view(endpoint))
   }
 
   async reopenLog(): Promise<void> {

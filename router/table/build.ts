@@ -65,6 +65,24 @@ export interface AppReport {
   readonly ignored: readonly string[]
 }
 
+/** Which lines of `/routes`, in the order of their keys. */
+export interface ReportFilter {
+  readonly app?: string
+  readonly service?: string
+  /** Only those that have any. */
+  readonly faults?: boolean
+  /** The key of the last line of the page before. */
+  readonly after?: string
+  readonly limit?: number
+}
+
+export interface Report {
+  readonly router: Pick<RouterAnnotations, 'faults' | 'ignored'>
+  readonly apps: readonly AppReport[]
+  /** After which key the next page begins; absent: this is the last. */
+  readonly next?: string
+}
+
 /** `namespace`, the router's own, is also whose Services may take paths of any host. */
 export interface BuilderOptions extends CertificateStoreOptions {
   /** The version of the table before this builder's first. */
@@ -205,18 +223,40 @@ export class TableBuilder {
   }
 
   /** The whole table for people, faults included. */
-  report(): { readonly router: Pick<RouterAnnotations, 'faults' | 'ignored'>; readonly apps: AppReport[] } {
-    const apps = [...this.#apps.values()].map(app => ({
+  report(wanted: ReportFilter = {}): Report {
+    const after = wanted.after ?? ''
+    const keys = [...this.#apps.values()]
+      .filter(({ key, name }) => key > after && key === (wanted.service ?? key) && name === (wanted.app ?? name))
+      .filter(({ key }) => !wanted.faults || this.#faults.has(key))
+      .map(({ key }) => key)
+      .sort()
+    const limit = wanted.limit ?? keys.length
+    const apps = keys.slice(0, limit).map(key => this.#report(this.#apps.get(key)!))
+    return {
+      router: { faults: this.#faults.get(ROUTER) ?? [], ignored: this.#router.ignored },
+      apps,
+      ...(keys.length > limit && { next: keys[limit - 1]! }),
+    }
+  }
+
+  /** All who want a pattern of hosts, its owner first. */
+  claimants(pattern: string): readonly Claim[] {
+    return this.#claims.claimants(pattern)
+  }
+
+  /** The faults of every object that has any, `''` is the router. */
+  faults(): ReadonlyMap<string, readonly Fault[]> {
+    return this.#faults
+  }
+
+  #report(app: App): AppReport {
+    return {
       service: app.key,
       app: app.name,
       hosts: this.#patternsOf(app.key).filter(pattern => this.#claims.owner(pattern)?.app === app.key),
       route: this.#routes.get(app.key),
       faults: this.#faults.get(app.key) ?? [],
       ignored: app.ignored,
-    }))
-    return {
-      router: { faults: this.#faults.get(ROUTER) ?? [], ignored: this.#router.ignored },
-      apps: apps.sort((a, b) => (a.service < b.service ? -1 : 1)),
     }
   }
 
