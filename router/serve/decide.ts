@@ -1,6 +1,7 @@
 import { preflightReply } from '../edge/cors.ts'
 import { admit, rateReply } from '../edge/limits.ts'
 import { canonicalReply, movedReply } from '../edge/redirects.ts'
+import type { RequestHead } from '../http1/head.ts'
 import type { Edge } from '../table/edge.ts'
 import type { Route } from '../table/route.ts'
 import { errorReply, type Reply, redirectReply } from './errors.ts'
@@ -50,9 +51,10 @@ function redirect(exchange: Exchange, { canonicalHost, redirects }: Edge): Reply
 
 /** The default vhost: what a host gets that no app claims. */
 export function decideUnclaimed(exchange: Exchange): Reply {
-  const { head } = exchange
-  if ((head.method === 'GET' || head.method === 'HEAD') && /^\/healthz\/?(?:\?|$)/.test(head.target)) {
-    return { status: 200, fields: 'Content-Type: text/plain\r\n', body: '' }
-  }
-  return errorReply('R10')
+  return isHealthCheck(exchange.head) ? { status: 200, fields: 'Content-Type: text/plain\r\n', body: '' } : errorReply('R10')
+}
+
+/** Whether the router itself is asked for its health, by a host that no app claims. */
+export function isHealthCheck({ method, target }: RequestHead): boolean {
+  return (method === 'GET' || method === 'HEAD') && /^\/healthz\/?(?:\?|$)/.test(target)
 }

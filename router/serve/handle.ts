@@ -1,5 +1,6 @@
 import type { RequestHead } from '../http1/head.ts'
-import { decide, decideUnclaimed, refuse } from './decide.ts'
+import type { Route } from '../table/route.ts'
+import { decide, decideUnclaimed, isHealthCheck, refuse } from './decide.ts'
 import { type Downstream, Exchange, type RequestSink } from './exchange.ts'
 import { Forward } from './forward.ts'
 import { newRequestId } from './headers.ts'
@@ -18,7 +19,7 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   const exchange = new Exchange(head, downstream, table)
   if (table.settings.requestIds) exchange.requestId = newRequestId()
   const claimed = table.match(head.host, head.target)
-  const route = claimed ?? (downstream.client.secure ? undefined : table.settings.defaultService)
+  const route = claimed ?? defaultRoute(exchange)
   exchange.route = route
   const answer = route === undefined ? decideUnclaimed(exchange) : (refuse(exchange, route, phases) ?? decide(exchange, route, phases))
   if (answer !== undefined) {
@@ -32,4 +33,10 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
     forward.crashed(error)
   }
   return forward
+}
+
+/** Who serves a host that no app claims: on plain http the default service, save the health check of the router itself (contract 5.1, 5.4). */
+function defaultRoute({ head, downstream, table }: Exchange): Route | undefined {
+  const { defaultService } = table.settings
+  return defaultService === undefined || downstream.client.secure || isHealthCheck(head) ? undefined : defaultService
 }
