@@ -102,6 +102,8 @@ const ROUTER = ''
 export class TableBuilder {
   readonly #options: BuilderOptions
   readonly #apps = new Map<string, App>()
+  /** The Services as they stood when their apps were read. */
+  readonly #sources = new Map<string, Stored<Service>>()
   readonly #bases = new Map<string, RouteSpec>()
   readonly #claims = new Claims()
   /** Domain as written → apps that want it. */
@@ -270,18 +272,22 @@ export class TableBuilder {
     for (const key of this.#pages.name(ROUTER, this.#router.settings.pages)) dirty.pages.add(key)
     dirty.faults.add(ROUTER)
     const shared = ({ policy, enableRegexDomains, settings }: RouterAnnotations) => [policy, enableRegexDomains, settings.platformDomain]
-    if (!isDeepStrictEqual(shared(this.#router), shared(was))) for (const key of this.#apps.keys()) this.#readApp(snapshot, key, dirty)
+    if (!isDeepStrictEqual(shared(this.#router), shared(was)))
+      for (const key of this.#apps.keys()) this.#readApp(snapshot, key, dirty, true)
   }
 
-  #readApp(snapshot: Snapshot, key: string, dirty: Dirty): void {
+  /** @param areRulesOthers the router reads annotations otherwise than before */
+  #readApp(snapshot: Snapshot, key: string, dirty: Dirty, areRulesOthers = false): void {
     const service = snapshot.service(key)
     const before = this.#apps.get(key)
     if (this.#broken.delete(key)) dirty.faults.add(key)
     if (!service && !before) return
     let app: App | undefined
     let base: RouteSpec | undefined
+    let isSame = false
     try {
-      app = service && readApp(service, this.#options.family, before)
+      isSame = service !== undefined && before !== undefined && this.#sources.get(key) === service && !areRulesOthers
+      app = isSame ? before : service && readApp(service, this.#options.family, before)
       base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
       if (app && base) base = withTls(base, app, snapshot)
       if (base) base = { ...base, policy: shared(base.policy), locations: NO_LOCATIONS }
@@ -292,28 +298,36 @@ export class TableBuilder {
       return
     }
     dirty.apps.add(key)
-    for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
-    for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
-    for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
-    this.#byCanary.set(key, app?.steering?.canary ? [canaryKey(app)] : [])
+    // Most changes are of endpoints: what the app wants is what it wanted.
+    if (!isSame) this.#noteWishes(key, app, before, dirty)
     for (const sharer of this.#byCanary.get(key)) {
       dirty.apps.add(sharer)
       const domain = this.#apps.get(sharer)?.proxyDomain
       if (domain) dirty.domains.add(domain)
     }
+    if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
+    if (service && app && base) {
+      this.#apps.set(key, app)
+      this.#sources.set(key, service)
+      this.#bases.set(key, base)
+    } else {
+      this.#apps.delete(key)
+      this.#sources.delete(key)
+      this.#bases.delete(key)
+    }
+  }
+
+  /** Notes what an app wants (none: nothing any more) beside what all others want. */
+  #noteWishes(key: string, app: App | undefined, before: App | undefined, dirty: Dirty): void {
+    for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
+    for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
+    for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
+    this.#byCanary.set(key, app?.steering?.canary ? [canaryKey(app)] : [])
     for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
     for (const secret of this.#byAuthority.set(key, app ? authorityKeys(app) : [])) dirty.secrets.add(secret)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
-    if (app?.proxyDomain) dirty.domains.add(app.proxyDomain)
-    if (app && base) {
-      this.#apps.set(key, app)
-      this.#bases.set(key, base)
-      if (!isDeepStrictEqual(app.certificates, before?.certificates))
-        for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
-    } else {
-      this.#apps.delete(key)
-      this.#bases.delete(key)
-    }
+    if (app && !isDeepStrictEqual(app.certificates, before?.certificates))
+      for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
   }
 
   /** The patterns of an app's domains, contract 5.1 and 5.2. */

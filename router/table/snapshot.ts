@@ -194,7 +194,6 @@ export class ClusterWatch implements Snapshot {
       log: this.#options.log,
       backoff: patience(),
       selection: { namespace, fieldSelector: `metadata.name=${name}` },
-      prune: keepCertificate,
       onChange: () => {
         this.#changes.secrets.add(key)
         this.#gather.touch()
