@@ -58,7 +58,8 @@ http {
 /** nginx with a pool of connections to the app, which is how its own documentation has it. */
 export function nginxWithPool({ port, originPort, folder }: PeerPlace, tls?: PeerTls): string {
   const https =
-    tls && `listen 127.0.0.1:${tls.port} ssl backlog=4096; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile};`
+    tls &&
+    `listen 127.0.0.1:${tls.port} ssl http2 backlog=4096; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile};`
   return `${mainLines(folder)}
 events { worker_connections 40000; }
 http {

@@ -129,7 +129,7 @@ defaults
   unique-id-header X-Request-Id
 frontend edge
   bind 127.0.0.1:${port} backlog 4096
-  ${tls ? `bind 127.0.0.1:${httpsPort} backlog 4096 ssl crt ${file}.pem` : ''}
+  ${tls ? `bind 127.0.0.1:${httpsPort} backlog 4096 ssl crt ${file}.pem alpn h2,http/1.1` : ''}
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   default_backend app
 backend app

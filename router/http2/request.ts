@@ -14,12 +14,6 @@ export interface Http2Request {
   readonly tunnel: boolean
 }
 
-/** How large a header list may be. */
-export interface HeaderListLimits extends HeadLimits {
-  /** Octets as RFC 9113 §6.5.2 counts them: name, value and 32 for each field. */
-  readonly headBytesMax: number
-}
-
 // A list so much larger than allowed is an attack with indexed fields, not a long cookie.
 const BOMB_FACTOR = 4
 // What HTTP/1.1 says in its place (RFC 6455 §4.1); an app that answers it wrongly fails the upgrade at the client as ever.
@@ -45,6 +39,7 @@ export class RequestFields implements FieldSink {
   #malformed = false
   #regular = false
 
+  /** @param bytesMax as RFC 9113 §6.5.2 counts them: name, value and 32 for each field */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
@@ -101,7 +96,7 @@ export class RequestFields implements FieldSink {
    * @param ended whether the request has no body
    * @param body of a short request that is here whole already; undefined while it is to come
    */
-  read(limits: HeaderListLimits, ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
+  read(limits: HeadLimits, ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
     if (this.#size > this.#bytesMax || this.#count > limits.fieldCountMax + 5) return 'R41'
     if (this.#malformed || this.#method === '') return MALFORMED
     const host = this.#agreedHost()

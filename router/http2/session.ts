@@ -428,7 +428,7 @@ export class Session implements Receiver, Timed {
         ended = true
       }
     }
-    const request = fields.read({ ...this.limits, headBytesMax }, ended, body)
+    const request = fields.read(this.limits, ended, body)
     if (typeof request === 'string') {
       if (request === MALFORMED) this.sendReset(id, CODE.protocolError)
       else this.#refuse(id, request)

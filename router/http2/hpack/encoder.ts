@@ -18,15 +18,30 @@ const INDEXED_BYTES_MAX = 256
 const VALUES_MAX = 8
 const NAMES_MAX = 64
 
+// Lines of ours that are another in each answer, and how their names are written.
+const OWN_LINES = ['X-Request-Id: ', 'X-Correlation-Id: '].map(start => {
+  const name = start.slice(0, -2).toLowerCase()
+  return { start, bytes: Buffer.from(`\0${String.fromCharCode(name.length)}${name}`, 'latin1') }
+})
+const SLOTS = 256
+// Under this a loop is quicker than a call into native code.
+const LOOP_CHARS_MAX = 64
+
 interface Entry {
   readonly line: string
   readonly size: number
+  /** How many were added before it. */
+  readonly number: number
 }
 
 /** Writes header blocks of one connection, RFC 7541: lines that repeat become one octet. */
 export class HpackEncoder {
-  readonly #numbers = new Map<string, number>()
-  readonly #table = new DynamicTable<Entry>(4096, entry => this.#numbers.delete(entry.line))
+  readonly #table = new DynamicTable<Entry>(4096)
+  /**
+   * Entries by a hash of their line, the last that came by each. No Map: it would intern every line that it is asked for, and those of
+   * request ids never come again.
+   */
+  readonly #slots: (Entry | undefined)[] = new Array(SLOTS).fill(undefined)
   readonly #valuesOfName = new Map<string, number>()
   /** The last size that the peer set and the smallest since the last block: it must hear of both (RFC 7541 §4.2). */
   #pendingSize = -1
@@ -68,7 +83,7 @@ export class HpackEncoder {
     if (status > 0) this.#status(status)
     let from = 0
     for (let end = fields.indexOf('\r\n'); end >= 0; end = fields.indexOf('\r\n', from)) {
-      this.#line(fields.slice(from, end))
+      if (fields.charCodeAt(from) !== 88 || !this.#ownLine(fields, from, end)) this.#line(fields.slice(from, end))
       from = end + 2
     }
     if (contentLength >= 0) this.#literal(0x00, 4, 28, '', String(contentLength), false)
@@ -82,9 +97,10 @@ export class HpackEncoder {
   }
 
   #line(line: string): void {
-    const number = this.#numbers.get(line)
-    if (number !== undefined) {
-      this.#integer(STATIC_COUNT + this.#table.added - number, 7, 0x80)
+    const slot = hashOf(line)
+    const known = this.#slots[slot]
+    if (known !== undefined && known.line === line && known.number >= this.#table.added - this.#table.count) {
+      this.#integer(STATIC_COUNT + this.#table.added - known.number, 7, 0x80)
       return
     }
     const colon = line.indexOf(':')
@@ -95,9 +111,20 @@ export class HpackEncoder {
     else if (VOLATILE.has(name) || line.length > INDEXED_BYTES_MAX || this.#changes(name)) this.#literal(0x00, 4, index, name, value, false)
     else {
       this.#literal(0x40, 6, index, name, value, true)
-      const added = this.#table.added
-      if (this.#table.add({ line, size: name.length + value.length + OVERHEAD_BYTES })) this.#numbers.set(line, added)
+      const entry = { line, size: name.length + value.length + OVERHEAD_BYTES, number: this.#table.added }
+      if (this.#table.add(entry)) this.#slots[slot] = entry
     }
+  }
+
+  #ownLine(fields: string, from: number, end: number): boolean {
+    for (const { start, bytes } of OWN_LINES) {
+      if (!fields.startsWith(start, from)) continue
+      bytes.copy(this.#out, this.#at)
+      this.#at += bytes.length
+      this.#string(fields.slice(from + start.length, end), false)
+      return true
+    }
+    return false
   }
 
   /** Whether a name has had too many values; `date` changes each second and is worth it. */
@@ -139,9 +166,18 @@ export class HpackEncoder {
       this.#at = encodeHuffman(text, this.#out, this.#at)
     } else {
       this.#integer(text.length, 7, 0)
-      this.#at += this.#out.write(text, this.#at, 'latin1')
+      if (text.length > LOOP_CHARS_MAX) this.#at += this.#out.write(text, this.#at, 'latin1')
+      else for (let index = 0; index < text.length; index++) this.#out[this.#at++] = text.charCodeAt(index)
     }
   }
+}
+
+/** Lines differ in their length and their last characters, if anywhere. */
+function hashOf(line: string): number {
+  let hash = line.length
+  for (let at = Math.max(0, line.length - 12); at < line.length; at++) hash = (Math.imul(hash, 31) + line.charCodeAt(at)) | 0
+  hash = Math.imul(hash, 31) + line.charCodeAt(0)
+  return (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (SLOTS - 1)
 }
 
 function withoutBlanks(line: string, from: number): string {
