@@ -29,6 +29,20 @@ suite('SavedTable', () => {
     assert.deepEqual([read?.version, read?.hosts, read?.certificates, read?.defaultCertificate], [7, TABLE.hosts, [], null])
   })
 
+  test('keeps a table of many lines, and takes a cut one for none', async () => {
+    const hosts = Array.from({ length: 1001 }, (_, index) => [`a${index}.test`, { app: 'a/a' }] as const)
+    const saved = new SavedTable(folder, silentLog)
+    saved.save(() => ({ ...TABLE, hosts }))
+    await saved.stop()
+    assert.deepEqual((await saved.read())?.hosts, hosts)
+    const path = join(folder, 'table.json')
+    const text = await readFile(path, 'utf8')
+    for (const length of [text.length - 20, text.length >> 1, text.indexOf('\n') + 1, 5]) {
+      await writeFile(path, text.slice(0, length))
+      assert.equal(await saved.read(), undefined, `${length} bytes`)
+    }
+  })
+
   test('has none where there is no file, a broken one, or one of another format', async () => {
     const saved = new SavedTable(folder, silentLog)
     assert.equal(await saved.read(), undefined)
