@@ -20,6 +20,10 @@ const CERTIFICATE = {
   ...{ name: 'example', common_name: null, san: ['www.example.com'], domains: [], expires: '2027-01-01T00:00:00Z' },
   ...{ starts: '2026-01-01T00:00:00Z', fingerprint: 'AA:BB', issuer: '/CN=CA', subject: '/CN=www.example.com' },
 }
+const REQUEST = {
+  ...{ time: '2026-11-22T18:00:00.123Z', app: 'shop', client: '192.0.2.7', method: 'GET', host: 'shop.test', path: '/a' },
+  ...{ status: 200, endpoint: '10.0.0.1:80', attempts: 1, bytes: 300, seconds: 0.012 },
+}
 const USER = { username: 'ana', email: 'ana@example.com', is_superuser: true, last_login: null }
 
 /** What a command asks of the platform after its last reading, and what a person sees of the answer. */
@@ -172,6 +176,18 @@ const CASES: readonly Case[] = [
     line: ['whitelist:add', '192.0.2.1,192.0.2.2', '::1'],
     call: 'POST /v2/apps/shop/whitelist/',
     body: { addresses: ['192.0.2.1', '192.0.2.2', '::1'] },
+  },
+  {
+    line: ['requests'],
+    call: 'GET /v2/apps/shop/requests/',
+    shown:
+      /STATUS +TOOK +ENDPOINT .*\n2026-11-22T18:00:00Z +200 +12 ms +10\.0\.0\.1:80 +192\.0\.2\.7 +GET shop\.test\/a\n.* 502 R33 +1\.5 s +10\.0\.0\.2:80 \(2 tries\) /,
+  },
+  {
+    line: ['why', '--from', '192.0.2.7', '--https'],
+    call: 'GET /v2/apps/shop/routing/',
+    shown:
+      /^=== shop Routing\nshop leads to the app\n {2}10\.0\.0\.1:80 serves, 2 under way\nwww\.test is answered 404 \(R10\)\n {2}No app claims this host\n$/,
   },
   { line: ['whitelist:remove', '192.0.2.7'], call: 'DELETE /v2/apps/shop/whitelist/', body: { addresses: ['192.0.2.7'] } },
   { line: ['users'], shown: /ana +administrator +ana@example\.com/ },
@@ -335,6 +351,17 @@ function standingPlatform(platform: StubPlatform): StubPlatform {
     .onList('/v2/certs/', [CERTIFICATE])
     .onList('/v2/users/', [USER])
     .onList('/v2/admin/perms/', [{ username: 'ana', is_superuser: true }])
+    .onList('/v2/apps/shop/requests/', [
+      { ...REQUEST, time: '2026-11-22T18:00:01.000Z', status: 502, code: 'R33', seconds: 1.5, endpoint: '10.0.0.2:80', attempts: 2 },
+      REQUEST,
+    ])
+    .onList('/v2/apps/shop/routing/', [
+      {
+        ...{ domain: 'shop', host: 'shop.localhost', outcome: 'forward', reason: '', conditions: [] },
+        endpoints: [{ endpoint: '10.0.0.1:80', active: 2, isEjected: false }],
+      },
+      { domain: 'www.test', host: 'www.test', outcome: '404', code: 'R10', reason: 'No app claims this host', conditions: [] },
+    ])
     .onList('/v2/apps/shop/domains/', [{ domain: 'shop' }, { domain: 'www.example.com' }])
     .onList('/v2/apps/shop/releases/', [release, { ...release, version: 1 }])
     .onList('/v2/apps/shop/builds/', [

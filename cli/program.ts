@@ -19,6 +19,7 @@ import { addProcessCommands } from './commands/processes.ts'
 import { addReleaseCommands } from './commands/releases.ts'
 import { addSwitchCommands } from './commands/switches.ts'
 import { addToolCommands } from './commands/tools.ts'
+import { addTrafficCommands } from './commands/traffic.ts'
 import { addUserCommands } from './commands/users.ts'
 import { addWhitelistCommands } from './commands/whitelist.ts'
 import { Output } from './output.ts'
@@ -52,7 +53,7 @@ const TOPICS: readonly [heading: string, ...add: ((program: Command) => void)[]]
   ['Pushing and releases:', addGitCommands, addReleaseCommands],
   ['Config:', addConfigCommands, addMapCommands],
   ['Processes:', addProcessCommands, addLogCommands, addLimitCommands, addHealthcheckCommands, addAutoscaleCommands],
-  ['Reaching an app:', addDomainCommands, addCertificateCommands, addSwitchCommands, addWhitelistCommands],
+  ['Reaching an app:', addDomainCommands, addTrafficCommands, addCertificateCommands, addSwitchCommands, addWhitelistCommands],
   ['Platform:', addUserCommands],
 ]
 

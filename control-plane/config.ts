@@ -19,6 +19,8 @@ export function controlPlaneConfig(env: Environment) {
     builderKey: secret('CONTROLLER_BUILDER_KEY'),
     /** Where the router listens for http; asked whether it has learnt of a new app. Not asked where this is not set. */
     routerUrl: optional('CONTROLLER_ROUTER_URL'),
+    /** The routers' admin port; a name with several addresses is that many routers. Apps' last requests are not told where this is not set. */
+    routerAdminUrl: parsed('CONTROLLER_ROUTER_ADMIN_URL', '', text => (text === '' ? undefined : parseUrl(text))),
     loggerUrl: parsed('CONTROLLER_LOGGER_URL', 'http://drycc-logger', parseUrl),
     registration: oneOf('CONTROLLER_REGISTRATION', ['enabled', 'disabled', 'admin_only'], 'admin_only'),
     /** Images below it are built by the platform, `<prefix><app>`, and belong to that app. */

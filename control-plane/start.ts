@@ -20,6 +20,7 @@ import { Routes } from './api/routes.ts'
 import { serviceRoutes } from './api/service-routes.ts'
 import { settingsRoutes } from './api/settings-routes.ts'
 import { Throttle } from './api/throttle.ts'
+import { trafficRoutes } from './api/traffic-routes.ts'
 import { userRoutes } from './api/user-routes.ts'
 import type { ControlPlaneConfig } from './config.ts'
 import { AppLocks } from './deploy/app-locks.ts'
@@ -40,6 +41,7 @@ import { Workloads } from './deploy/workloads.ts'
 import { controlPlaneMetrics } from './metrics.ts'
 import { PlatformLog } from './platform-log.ts'
 import { openRecords } from './records.ts'
+import { RouterPages } from './router-pages.ts'
 import { buildServer, closeServer } from './server.ts'
 
 export interface ControlPlaneOptions {
@@ -152,6 +154,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     serviceRoutes(routes, { records, deployer, platformLog })
     settingsRoutes(routes, { records, deployer, platformLog })
     permsRoutes(routes, { records, platformLog })
+    const routerPages = config.routerAdminUrl ? stack.add('router pages', new RouterPages(config.routerAdminUrl, log)) : undefined
+    trafficRoutes(routes, { records, router: routerPages, platformDomain })
     logRoutes(routes, { records, logger, log, recheckMs: LOG_RECHECK_MS })
     hookRoutes(routes, { records, authentication, releasing, urlsOf: app => urlsOf(app) })
 

@@ -75,7 +75,11 @@ function router(platformDomain: string): Deployment {
       namespace: PLATFORM_NAMESPACE,
       name: 'drycc-router',
       labels: { ...labels, [LABELS.heritage]: HERITAGE },
-      annotations: { [`${ROUTER_PREFIX}nginx.platformDomain`]: platformDomain },
+      annotations: {
+        [`${ROUTER_PREFIX}nginx.platformDomain`]: platformDomain,
+        // Off in the contract, for the sake of old platforms; a new one can tell its requests apart from the first day.
+        [`${ROUTER_PREFIX}nginx.requestIDs`]: 'true',
+      },
     },
     spec: {
       replicas: 0,

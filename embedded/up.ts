@@ -121,7 +121,7 @@ async function start({ home, log, ports: wanted, onStep = () => {}, signal }: Up
     ROUTER_HTTPS_PORT: at(bound, 'https', wanted['https-port']),
     ROUTER_GIT_PORT: at(bound, 'git', wanted['git-port']),
     ROUTER_HEALTH_PORT: '0',
-    ROUTER_ADMIN_PORT: '0',
+    ROUTER_ADMIN_PORT: at(bound, 'admin'),
     ROUTER_PUBLIC_HTTPS_PORT: '0',
     ROUTER_WORKERS: '1',
     ROUTER_STATE: home.folder('router'),
@@ -150,6 +150,7 @@ async function start({ home, log, ports: wanted, onStep = () => {}, signal }: Up
         CONTROLLER_BUILDER_KEY_FILE: builderKey,
         CONTROLLER_LOGGER_URL: `http://${LOOPBACK}:${loggerPort}`,
         CONTROLLER_ROUTER_URL: `http://${LOOPBACK}:${public_['http']}`,
+        CONTROLLER_ROUTER_ADMIN_URL: `http://${LOOPBACK}:${public_['admin']}`,
         CONTROLLER_REGISTRATION: 'enabled',
         // One router beside its API server hears of an endpoint in milliseconds.
         CONTROLLER_STOP_DELAY: '1s',

@@ -123,3 +123,26 @@ export interface RecentRequest {
   readonly requestId?: string
   readonly traceId?: string
 }
+
+/** What a router would do with a request for a host, and why: its page `/why`, and `GET /v2/apps/<app>/routing/`. */
+export interface RouteExplanation {
+  readonly host: string
+  /** `forward`, the status that the router would answer with, or `unknown` where it depends on the client. */
+  readonly outcome: string
+  readonly code?: string
+  /** Of a redirect. */
+  readonly location?: string
+  readonly reason: string
+  /** `namespace/name`. */
+  readonly service?: string
+  readonly conditions: readonly string[]
+  readonly endpoints?: readonly {
+    readonly endpoint: string
+    readonly active: number
+    readonly isEjected: boolean
+    readonly isServing?: false
+    readonly isTerminating?: true
+  }[]
+  /** What comes close, or is refused of the app's annotations. */
+  readonly nearMisses?: readonly string[]
+}
