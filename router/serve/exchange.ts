@@ -63,7 +63,8 @@ export interface RequestSink {
 
 /** One request and its answer: what is known of it, for the phases that it passes and for the record of it. */
 export class Exchange {
-  readonly head: RequestHead
+  /** Replaced by that of the whole request where its body was gathered first. */
+  head: RequestHead
   readonly downstream: Downstream
   /** The table of the moment when the exchange began; it keeps that one. */
   readonly table: RouteTable
@@ -91,6 +92,8 @@ export class Exchange {
   /** When it was recorded. */
   endedAt = 0
   attempts = 0
+  /** Bytes of its body that were gathered, counted for the worker until it is recorded. */
+  heldBytes = 0
   recorded = false
 
   constructor(head: RequestHead, downstream: Downstream, table: RouteTable) {

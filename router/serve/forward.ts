@@ -23,6 +23,8 @@ const FRESH_MS = 1000
 // A WebSocket whose one side is gone has nothing more to say to the other (RFC 6455 §7.1.1); any other protocol may go on one way.
 const HALF_WEBSOCKET_MS = 1000
 
+const NO_PIECES: readonly Buffer[] = []
+
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /**
@@ -39,6 +41,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   readonly #text: string
   /** Whether (the rest of) the body comes in pieces. */
   readonly #streams: boolean
+  #pieces: readonly Buffer[]
   #upstream: UpstreamConnection | undefined
   #home: EndpointState | undefined
   #ceiling: Ceiling | undefined
@@ -52,12 +55,19 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #encoder: Encoder | undefined
   #over = false
 
-  constructor(exchange: Exchange, body: string, phases: Phases) {
+  /** @param pieces of a body that goes on coming: what was gathered of it */
+  constructor(exchange: Exchange, body: string, phases: Phases, pieces: readonly Buffer[] = NO_PIECES) {
     this.#exchange = exchange
     this.#route = exchange.route as Route
     this.#phases = phases
     this.#text = requestText(exchange) + body
     this.#streams = !exchange.downstream.requestComplete
+    this.#pieces = pieces
+  }
+
+  /** Whether an endpoint has what there is of the request, or is getting it. */
+  get isSending(): boolean {
+    return this.#sent
   }
 
   /** Begins the first attempt. */
@@ -122,12 +132,21 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (this.#clientEnded) upstream.expireWithin(this.#phases.limits.halfClosedMs)
     if (this.#streams) {
       upstream.writer.begin(this.#text, head.length)
+      if (this.#pieces.length > 0) this.#sendPieces()
       downstream.readBody()
     } else {
       upstream.writer.text(this.#text)
       upstream.requestSent()
       upstream.writer.flush()
     }
+  }
+
+  /** What was gathered goes out; from here on it is the socket's to hold. */
+  #sendPieces(): void {
+    for (const piece of this.#pieces) this.requestPayload(piece, 0, piece.length)
+    this.#pieces = NO_PIECES
+    this.#phases.buffered.held -= this.#exchange.heldBytes
+    this.#exchange.heldBytes = 0
   }
 
   // The request's way

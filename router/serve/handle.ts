@@ -6,6 +6,7 @@ import { Forward } from './forward.ts'
 import { newRequestId } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
+import { RequestBuffer } from './request-buffer.ts'
 
 /**
  * The life of one request: match, decide, forward or reply, record. It runs on callbacks, not promises: an exchange that finds a kept
@@ -25,6 +26,12 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   if (answer !== undefined) {
     reply(exchange, answer, phases)
     return undefined
+  }
+  const bufferBytes = (route as Route).policy.requestBufferBytes
+  if (bufferBytes !== undefined && !downstream.requestComplete && head.upgrade === '') {
+    const buffer = new RequestBuffer(exchange, phases, bufferBytes)
+    buffer.start()
+    return buffer
   }
   const forward = new Forward(exchange, body, phases)
   try {

@@ -11,6 +11,7 @@ export interface Limits {
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
   readonly slowStartMs: number
+  readonly bufferedBytesMax: number
   readonly stashBytesMax: number
   readonly drainBodyBytesMax: number
   readonly firstByteMs: number
@@ -47,6 +48,8 @@ export const DEFAULT_LIMITS: Limits = {
   idleUpstreamMs: 4_000,
   // An endpoint that joins others, or returns after failures, gets its whole share only after this: caches and JIT compilers are cold.
   slowStartMs: 10_000,
+  // Bodies that one worker gathers for apps that ask for it (`x-request-buffering`); beyond it they are passed on as they come.
+  bufferedBytesMax: 64 * 1024 * 1024,
   // Bytes of pipelined requests (or of an upgraded protocol) kept while an answer is under way; then reading stops.
   stashBytesMax: 64 * 1024,
   // When the router answers by itself: a body up to this is read to its end and the connection kept, a longer one closes it.

@@ -4,6 +4,7 @@ import type { RouteTable } from '../table/route.ts'
 import type { EncoderCount } from './encoder.ts'
 import type { Exchange } from './exchange.ts'
 import type { Limits } from './limits.ts'
+import type { BufferedBytes } from './request-buffer.ts'
 
 /** What the phases of an exchange share in one worker. */
 export interface Phases {
@@ -11,6 +12,7 @@ export interface Phases {
   readonly pool: Pool
   readonly encoders: EncoderCount
   readonly rates: RateLimiter
+  readonly buffered: BufferedBytes
   /** How many processes share what an app may have. */
   readonly workers: number
   /** The table of this moment. */

@@ -29,6 +29,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
 import type { Phases } from './phases.ts'
 import { RecentRequests } from './recent-requests.ts'
+import type { BufferedBytes } from './request-buffer.ts'
 import { Tally, type TrafficStats } from './stats.ts'
 
 /** Under a flood the queue is never empty: the listeners close all the same. */
@@ -88,6 +89,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly limits: Limits
   readonly wheel: Wheel
   readonly pool: Pool
+  readonly buffered: BufferedBytes = { held: 0 }
   readonly encoders = { running: 0 }
   readonly rates: RateLimiter
   readonly workers: number
@@ -193,6 +195,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     stats.upstreamConnectionsIdle = this.pool.size.idle
     stats.upstreamConnectionsOpened = this.pool.counts.opened
     stats.upstreamConnectionsReused = this.pool.counts.reused
+    stats.requestBytesHeld = this.buffered.held
     stats.ejections = this.pool.counts.ejections
     stats.retriesRefused = this.pool.counts.retriesRefused
     stats.accessLinesDropped = this.#accessLog?.dropped ?? 0
@@ -226,6 +229,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     exchange.recorded = true
     exchange.endedAt = performance.now()
     if (exchange.load !== undefined) exchange.load.requests--
+    if (exchange.heldBytes > 0) this.buffered.held -= exchange.heldBytes
     this.#tally.count(exchange)
     this.#recent?.add(exchange)
     this.#accessLog?.add(this.#lines.line(exchange))

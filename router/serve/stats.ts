@@ -49,6 +49,8 @@ export interface TrafficStats {
   retriesRefused: number
   /** Times that an endpoint was passed over for its failures. */
   ejections: number
+  /** Bodies that are gathered before an endpoint is asked for. */
+  requestBytesHeld: number
   upstreamConnectionsOpened: number
   upstreamConnectionsReused: number
   /** Whole exchanges; upgraded connections are not counted. */
@@ -79,6 +81,7 @@ export class Tally {
     retries: 0,
     retriesRefused: 0,
     ejections: 0,
+    requestBytesHeld: 0,
     upstreamConnectionsOpened: 0,
     upstreamConnectionsReused: 0,
     latency: noTimes(),

@@ -46,6 +46,8 @@ export interface Policy {
   readonly firstByteTimeoutMs?: number
   /** From the beginning of a request to the end of its answer; absent: any time. Upgraded connections are free of it. */
   readonly requestTimeoutMs?: number
+  /** Up to how many bytes of a body are gathered before an endpoint is asked for; absent: none. */
+  readonly requestBufferBytes?: number
   /** The share of requests that may be sent a second time; absent: the usual one. */
   readonly retryPercent?: number
   /** Largest request body; 0: no limit. */

@@ -10,6 +10,11 @@ suite('readUpstream()', () => {
       { retryPercent: 5, firstByteTimeoutMs: 500, requestTimeoutMs: 120_000 },
       [],
     ]))
+  test('reads how much of a request is gathered', () => {
+    assert.deepEqual(read({ 'x-request-buffering': '64k' })[0], { requestBufferBytes: 65_536 })
+    assert.deepEqual(read({ 'x-request-buffering': 'off' }), [{}, []])
+    assert.match(read({ 'x-request-buffering': '17m' })[1][0] ?? '', /write up to 16m, or off/)
+  })
   test('reads a budget of none', () => assert.deepEqual(read({ 'x-retry-budget': 'off' })[0], { retryPercent: 0 }))
   test('keeps what was good, and says what to write', () => {
     const before = { retryPercent: 30, firstByteTimeoutMs: 7 }
@@ -26,5 +31,5 @@ suite('readUpstream()', () => {
 function read(values: Record<string, string>, lastGood?: UpstreamWishes) {
   const prefixed = Object.fromEntries(Object.entries(values).map(([name, value]) => [`router.drycc.cc/${name}`, value]))
   const annotations = new Annotations(prefixed, 'router.drycc.cc/')
-  return [readUpstream(annotations, lastGood), annotations.faults.map(({ message }) => message)]
+  return [readUpstream(annotations, lastGood), annotations.faults.map(({ message }) => message)] as const
 }

@@ -1,0 +1,123 @@
+import type { Route } from '../table/route.ts'
+import { type ErrorCode, errorReply } from './errors.ts'
+import type { Exchange, RequestSink } from './exchange.ts'
+import { Forward } from './forward.ts'
+import type { Phases } from './phases.ts'
+import { reply } from './reply.ts'
+
+/** Bytes of bodies that a worker holds for all its apps. */
+export interface BufferedBytes {
+  held: number
+}
+
+/**
+ * Gathers a request's body before an endpoint is asked for, so that a slow client costs its app nothing: what is whole goes out at once, with
+ * its length, and may be sent again where its method allows. A body over the app's limit, or one that comes while the worker holds as much
+ * as it may, is passed on as it comes: nothing is refused for it, and nothing goes to the disk.
+ */
+export class RequestBuffer implements RequestSink {
+  readonly #exchange: Exchange
+  readonly #phases: Phases
+  readonly #bytesMax: number
+  #pieces: Buffer[] = []
+  #bytes = 0
+  #forward: Forward | undefined
+  #over = false
+
+  constructor(exchange: Exchange, phases: Phases, bytesMax: number) {
+    this.#exchange = exchange
+    this.#phases = phases
+    this.#bytesMax = bytesMax
+  }
+
+  /** Asks for the body. */
+  start(): void {
+    const { head, downstream } = this.#exchange
+    // The client waits for this word before it sends anything, and the app is not asked yet.
+    if (head.expectsContinue) {
+      downstream.inform(100, 'Continue', '')
+      this.#exchange.head = { ...head, expectsContinue: false }
+    }
+    downstream.readBody()
+  }
+
+  requestPayload(bytes: Buffer, start: number, end: number): void {
+    if (this.#over) return
+    if (this.#forward !== undefined) {
+      this.#forward.requestPayload(bytes, start, end)
+      return
+    }
+    this.#bytes += end - start
+    const { bodyBytesMax } = (this.#exchange.route as Route).policy
+    if (bodyBytesMax > 0 && this.#bytes > bodyBytesMax) {
+      this.#over = true
+      this.#pieces = []
+      reply(this.#exchange, errorReply('R43'), this.#phases)
+      return
+    }
+    this.#pieces.push(Buffer.from(bytes.subarray(start, end)))
+    this.#exchange.heldBytes += end - start
+    this.#phases.buffered.held += end - start
+  }
+
+  requestFlush(): boolean {
+    if (this.#over) return true
+    if (this.#forward !== undefined) return this.#forward.requestFlush()
+    if (this.#bytes <= this.#bytesMax && this.#phases.buffered.held <= this.#phases.limits.bufferedBytesMax) return true
+    const forward = this.#begin('', this.#pieces)
+    // What follows is held back until there is a connection.
+    return forward.isSending && forward.requestFlush()
+  }
+
+  requestCompleted(): void {
+    if (this.#over) return
+    if (this.#forward !== undefined) {
+      this.#forward.requestCompleted()
+      return
+    }
+    this.#exchange.head = { ...this.#exchange.head, length: this.#bytes }
+    this.#begin(Buffer.concat(this.#pieces).toString('latin1'), [])
+  }
+
+  requestLost(code: ErrorCode, answerable: boolean): void {
+    if (this.#over) return
+    if (this.#forward !== undefined) {
+      this.#forward.requestLost(code, answerable)
+      return
+    }
+    this.#over = true
+    this.#pieces = []
+    if (answerable) {
+      reply(this.#exchange, errorReply(code), this.#phases)
+      return
+    }
+    this.#exchange.code = code
+    this.#exchange.status = 499
+    this.#phases.record(this.#exchange)
+  }
+
+  clientReady(): void {
+    this.#forward?.clientReady()
+  }
+
+  clientEnded(): void {
+    this.#forward?.clientEnded()
+  }
+
+  #begin(body: string, pieces: readonly Buffer[]): Forward {
+    const exchange = this.#exchange
+    this.#pieces = []
+    // It may have taken minutes: the endpoints are those of now.
+    const { head, route } = exchange
+    const now = this.#phases.table().match(head.host, head.target)
+    if (now !== undefined && now.namespace === route?.namespace && now.service === route.service) exchange.route = now
+    const forward = new Forward(exchange, body, this.#phases, pieces)
+    this.#forward = forward
+    try {
+      forward.start()
+    } catch (error) {
+      forward.crashed(error)
+    }
+    return forward
+  }
+}
