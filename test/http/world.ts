@@ -72,11 +72,13 @@ export async function startWorld(
 /** An app that answers each whole request with `answer`; it reads them with {@link readMessages}. */
 export function answering(answer: (request: Message) => string | undefined) {
   return (socket: Socket, index: number, app: TestApp) => {
-    let served = 0
+    let at = 0
     socket.on('data', () => {
-      const { messages } = readMessages(app.received[index] as string)
-      for (; served < messages.length; served++) {
-        const reply = answer(messages[served] as Message)
+      const text = app.received[index] as string
+      const { messages, rest } = readMessages(text.slice(at))
+      at = text.length - rest.length
+      for (const message of messages) {
+        const reply = answer(message)
         if (reply !== undefined && socket.writable) socket.write(reply, 'latin1')
       }
     })
