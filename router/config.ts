@@ -1,6 +1,7 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
 import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
 import { parseBind } from './bind.ts'
+import { readLimits } from './limit-settings.ts'
 
 export type RouterConfig = ReturnType<typeof routerConfig>
 
@@ -20,6 +21,8 @@ export function routerConfig(env: Environment) {
     listeners: oneOf('ROUTER_LISTENERS', ['auto', 'shared'], 'auto'),
     // How many processes serve. 1: the process that watches serves too, and one kill costs both.
     workers: parsed('ROUTER_WORKERS', 'auto', parseWorkers),
+    // ROUTER_LIMIT_…: those of serve/limits.ts that are to be others.
+    limits: readLimits,
     accessLog: oneOf('ROUTER_ACCESS_LOG', ['classic', 'json', 'off'], 'classic'),
     // The file of access lines instead of standard output; opened anew on SIGUSR1, and when it was moved away.
     accessLogFile: optional('ROUTER_ACCESS_LOG_FILE'),

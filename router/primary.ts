@@ -10,6 +10,7 @@ import { usableAddresses } from './bind.ts'
 import type { RouterConfig } from './config.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { routerMetrics } from './metrics.ts'
+import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, TableBuilder } from './table/build.ts'
 import { FaultReporter } from './table/faults.ts'
 import { SavedTable } from './table/saved-table.ts'
@@ -87,6 +88,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       },
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
+      limits: fitToFiles(config.limits, openFilesMax(), log),
       accessLog: config.accessLog,
       appLatency: config.metricsAppLatency,
       requestsKept: config.requestsKept,

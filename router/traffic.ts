@@ -6,6 +6,7 @@ export const NUMBERS = {
   connectionsOpen: ['connections_open', 'gauge', 'Client connections open'],
   connectionsAccepted: ['connections_accepted_total', 'counter', 'Client connections accepted'],
   connectionsRefused: ['connections_refused_total', 'counter', 'Client connections turned away'],
+  connectionsShed: ['connections_shed_total', 'counter', 'Idle client connections closed to make room for new ones'],
   gitConnectionsOpen: ['git_connections_open', 'gauge', 'Connections of the git port open'],
   gitConnectionsAccepted: ['git_connections_accepted_total', 'counter', 'Connections of the git port accepted'],
   requests: ['requests_total', 'counter', 'Requests answered'],

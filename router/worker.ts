@@ -1,6 +1,7 @@
 import type { Log } from '../kernel/log.ts'
 import type { PortName } from './held-sockets.ts'
 import type { Answers, Question } from './questions.ts'
+import type { Limits } from './serve/limits.ts'
 import type { ListenAt } from './serve/listener.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
@@ -33,6 +34,8 @@ export interface WorkerOptions {
   readonly tls: TlsSecrets
   /** How many there are; 1 by default. */
   readonly workers?: number
+  /** Those that differ from the defaults. */
+  readonly limits?: Partial<Limits>
   readonly accessLog: 'classic' | 'json' | 'off'
   /** The file that access lines are appended to; absent: standard output. */
   readonly accessLogFile?: string
@@ -73,6 +76,7 @@ export class Worker {
     this.#server = createServer({
       table: () => this.#table,
       tls: this.#tls.options(() => this.#table),
+      ...(options.limits && { limits: options.limits }),
       log,
       workers: options.workers ?? 1,
       accessLog: options.accessLog,

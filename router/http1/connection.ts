@@ -5,6 +5,7 @@ import { ERRORS, type ErrorCode, reasonOf } from '../serve/errors.ts'
 import type { Downstream, RequestSink } from '../serve/exchange.ts'
 import { errorLine } from '../serve/headers.ts'
 import type { Limits } from '../serve/limits.ts'
+import type { Idler } from '../serve/shedder.ts'
 import type { RouterSettings } from '../table/route.ts'
 import { answerHead } from './answer.ts'
 import { type BodyLength, BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
@@ -56,7 +57,7 @@ const INLINE_BODY_BYTES_MAX = 16 * 1024
  *
  * A client may end its side after a request; it still gets the answer. An answer that cannot be completed cuts the connection with a reset.
  */
-export class Connection implements Receiver, Downstream, Timed {
+export class Connection implements Receiver, Downstream, Timed, Idler {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
   readonly client: Client
@@ -113,6 +114,18 @@ export class Connection implements Receiver, Downstream, Timed {
     return this.#state === HEAD && !this.#head.begun && this.#stash.size === 0
   }
 
+  /** Since when it idles, on the wheel's clock; `Infinity` while it does not. */
+  get idleSince(): number {
+    if (!this.idle || this.#blocked) return Number.POSITIVE_INFINITY
+    // Its deadline was set when it began to idle.
+    return this.deadlineAt - (this.#served ? this.#host.settings().defaultTimeoutMs : this.#host.limits.firstByteMs)
+  }
+
+  /** Whether it is a relay of bytes by now. */
+  get upgraded(): boolean {
+    return this.#state === RELAY
+  }
+
   received(bytes: Buffer, at: number, end: number): void {
     if (this.#stash.size > 0 || this.#processing) {
       this.#keep(bytes, at, end)
@@ -135,6 +148,20 @@ export class Connection implements Receiver, Downstream, Timed {
     if (this.idle && !this.#served) this.#host.wheel.arm(this, 1000)
     else if (this.idle) this.#close()
     else if (this.#state !== RELAY) this.#keepAlive = false
+  }
+
+  /** Makes room for others: closes politely, if it still idles. */
+  shed(): void {
+    if (this.idle) this.#close()
+  }
+
+  /** Ends a relay on both sides. */
+  endUpgrade(): void {
+    if (this.#state !== RELAY) return
+    const sink = this.#sink
+    this.#sink = undefined
+    sink?.requestLost('R47', false)
+    this.#close()
   }
 
   destroy(): void {

@@ -121,6 +121,17 @@ export class Session implements Receiver, Timed {
     return this.#blocked
   }
 
+  /** Since when it idles, on the wheel's clock; `Infinity` while it does not. Its deadline was set when it began to. */
+  get idleSince(): number {
+    if (!this.idle || this.#blocked || this.#goingAway || this.#reader.isInHead) return Number.POSITIVE_INFINITY
+    return this.deadlineAt - this.#host.settings().defaultTimeoutMs
+  }
+
+  /** Makes room for others. */
+  shed(): void {
+    this.drain()
+  }
+
   get streamCount(): number {
     return this.#streams.size
   }

@@ -47,6 +47,7 @@ export const ERRORS = {
   R48: { status: 417, fault: 'client', text: 'This expectation cannot be met' },
   R49: { status: 0, fault: 'client', text: 'The client took too long to take the answer' },
   R50: { status: 500, fault: 'router', text: 'The router failed' },
+  R51: { status: 503, fault: 'router', text: 'The router has no place for another connection' },
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof ERRORS

@@ -8,6 +8,10 @@ export interface Limits {
   readonly connectionsMax: number
   readonly appRequestsMax: number
   readonly rateClientsMax: number
+  readonly clientShare: number
+  readonly gitConnectionsMax: number
+  readonly handshakesMax: number
+  readonly giveWayMs: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
   readonly slowStartMs: number
@@ -36,8 +40,17 @@ export const DEFAULT_LIMITS: Limits = {
   interimCountMax: 16,
   // Answers being compressed as they come, each with 0.3 to 1 MB of memory; those beyond go as they are.
   encodersMax: 256,
-  // Client connections of one worker; the one that asks for more is closed at once.
+  // Client connections of one worker. When all are taken the longest idle one makes room; where none idles the newcomer gets 503.
   connectionsMax: 50_000,
+  // Of these, what one IPv4 address or IPv6 /64 may hold, trusted proxies excepted: four clients at least are needed to fill a worker, and a
+  // company behind one address has room for 12,500.
+  clientShare: 0.25,
+  // Of the git port, apart from the others. The builder takes 128.
+  gitConnectionsMax: 256,
+  // TLS handshakes under way; a stalled one then gives way. One costs a millisecond of a core, so this is two seconds of work.
+  handshakesMax: 2_000,
+  // Who idles, or is in a handshake, for less than this is not closed to make room: it is about to go on.
+  giveWayMs: 1_000,
   // Requests in flight of one app that does not say (`x-requests-max`): half the connections, so that one which hangs leaves room for all others.
   appRequestsMax: 25_000,
   // Clients whose rates are remembered, of all apps; each costs some 100 bytes.

@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type 
 import { adoptSocket, type Receiver, readSocket } from '../http1/sockets.ts'
 import type { Wheel } from '../http1/wheel.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
+import type { Place, PlaceKind } from './places.ts'
 import { Preface } from './preface.ts'
 import type { ProxyHeader } from './proxy-protocol.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
@@ -31,13 +32,18 @@ export interface Peer {
 export interface ListenerHost {
   readonly wheel: Wheel
   readonly firstByteMs: number
+  readonly handshakesMax: number
+  /** A handshake of this age may be ended for a newcomer where all are taken. */
+  readonly giveWayMs: number
   settings(): RouterSettings
-  /** Connections that are accepted and not served yet: in a TLS handshake, or before their PROXY header. */
-  arriving: number
-  /** Whether one more connection may come; when not, it is closed at once. */
-  admit(): boolean
-  /** A connection that was arriving has closed. */
-  left(): void
+  /** Gives a newcomer its place, which {@link left} gives back. @param client absent: {@link claim} follows @returns `undefined` when there is none */
+  admit(kind: PlaceKind, client?: string): Place | undefined
+  /** Says whose a place is. @returns false when that client holds its share already */
+  claim(place: Place, client: string): boolean
+  /** A connection that had a place has closed. */
+  left(place: Place): void
+  /** There is no place: sends a paused connection of plain HTTP away. */
+  refuse(socket: Socket): void
   /** A connection was turned away before it was served. */
   turnedAway(): void
 }
@@ -53,25 +59,36 @@ export interface Listener {
 }
 
 /** Opens a port for plain connections, with the PROXY header in front of each where the settings say so. */
-export async function listenPlain(at: ListenAt, owner: ListenerHost, serve: Serve): Promise<Listener> {
+export async function listenPlain(at: ListenAt, kind: PlaceKind, owner: ListenerHost, serve: Serve): Promise<Listener> {
   const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, raw => {
-    const peer = peerOf(raw)
-    // It may be gone again by now.
-    if (peer === undefined) raw.destroy()
-    else if (!owner.admit() || !mayEnter(peer, owner)) {
-      owner.turnedAway()
-      raw.destroy()
-    } else if (owner.settings().proxyProtocol) {
-      adoptSocket(raw, socket => {
-        const arrived = arrival(socket, owner)
-        return new Preface(socket, owner.wheel, owner.firstByteMs, header => {
-          arrived()
-          return serve(socket, stated(header, peer))
-        })
+    const peer = enter(raw, owner)
+    if (peer === undefined) return
+    const { proxyProtocol } = owner.settings()
+    const place = owner.admit(kind, proxyProtocol ? undefined : peer.address)
+    if (place === undefined) {
+      if (kind === 'http') owner.refuse(raw)
+      else turnAway(raw, owner)
+      return
+    }
+    adoptSocket(raw, socket => {
+      socket.once('close', () => owner.left(place))
+      if (!proxyProtocol) return serve(socket, peer)
+      return new Preface(socket, owner.wheel, owner.firstByteMs, header => {
+        const client = header === false ? undefined : stated(header, peer)
+        if (client !== undefined && mayClaim(place, client, owner)) return serve(socket, client)
+        turnAway(socket, owner)
+        return undefined
       })
-    } else adoptSocket(raw, socket => serve(socket, peer))
+    })
   })
   return listen(server, at)
+}
+
+/** A connection in its TLS handshake. */
+interface Handshake {
+  readonly raw: Socket
+  readonly peer: Peer
+  readonly beganAt: number
 }
 
 /** Opens a port for TLS connections. */
@@ -81,8 +98,8 @@ export async function listenTls(
   owner: ListenerHost,
   serve: Serve,
 ): Promise<Listener & { readonly tls: TlsServer }> {
-  // Connections in their handshake, by their own two ends: TLS wraps the socket and hides it.
-  const arrivals = new Map<string, { peer: Peer; arrived: () => void }>()
+  // By their own two ends: TLS wraps the socket and hides it. The oldest first.
+  const handshakes = new Map<string, Handshake>()
   const secured = createTlsServer({
     handshakeTimeout: 10_000,
     ...tls,
@@ -90,15 +107,16 @@ export async function listenTls(
     ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
   })
   secured.on('secureConnection', socket => {
-    const arrival = arrivals.get(ends(socket))
-    if (arrival === undefined) {
+    const key = ends(socket)
+    const handshake = handshakes.get(key)
+    if (handshake === undefined) {
       socket.destroy()
       return
     }
-    arrival.arrived()
+    handshakes.delete(key)
     // Not before: who ends its side during the handshake has nothing more to wait for.
     socket.allowHalfOpen = true
-    readSocket(socket, serve(socket, arrival.peer))
+    readSocket(socket, serve(socket, handshake.peer))
   })
   secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
     owner.turnedAway()
@@ -106,19 +124,36 @@ export async function listenTls(
   })
   const server = createNetServer({ ...ACCEPTED, allowHalfOpen: false }, raw => {
     raw.on('error', () => {})
-    const peer = peerOf(raw)
-    // It may be gone again by now.
-    if (peer === undefined) raw.destroy()
-    else if (!owner.admit() || !mayEnter(peer, owner)) {
-      owner.turnedAway()
-      raw.destroy()
-    } else if (owner.settings().proxyProtocol) readHeader(raw, owner, header => secure(raw, stated(header, peer)))
-    else secure(raw, peer)
+    const peer = enter(raw, owner)
+    if (peer === undefined) return
+    const { proxyProtocol } = owner.settings()
+    const place = owner.admit('http', proxyProtocol ? undefined : peer.address)
+    if (place === undefined) {
+      turnAway(raw, owner)
+      return
+    }
+    raw.once('close', () => owner.left(place))
+    if (!proxyProtocol) secure(raw, peer)
+    else
+      readHeader(raw, owner, header => {
+        const client = stated(header, peer)
+        if (mayClaim(place, client, owner)) secure(raw, client)
+        else turnAway(raw, owner)
+      })
   })
   const secure = (raw: Socket, peer: Peer) => {
+    if (handshakes.size >= owner.handshakesMax) {
+      const [oldest] = handshakes.values()
+      // An honest client needs far less; one that stalls gives way.
+      const stalled = oldest !== undefined && owner.wheel.now - oldest.beganAt > owner.giveWayMs ? oldest.raw : raw
+      turnAway(stalled, owner)
+      if (stalled === raw) return
+      handshakes.delete(ends(stalled))
+    }
     const key = ends(raw)
-    arrivals.set(key, { peer, arrived: arrival(raw, owner) })
-    raw.on('close', () => arrivals.delete(key))
+    const handshake = { raw, peer, beganAt: owner.wheel.now }
+    handshakes.set(key, handshake)
+    raw.once('close', () => handshakes.get(key) === handshake && handshakes.delete(key))
     secured.emit('connection', raw)
   }
   const listener = await listen(server, at)
@@ -138,25 +173,28 @@ async function listen(server: NetServer, at: ListenAt): Promise<Listener> {
   return { port: (server.address() as AddressInfo).port, stop: () => void server.close() }
 }
 
-/** Where a PROXY header is required, only those may come in whose word is believed: any other could name any address. */
-function mayEnter(peer: Peer, owner: ListenerHost): boolean {
-  const settings = owner.settings()
-  return !settings.proxyProtocol || settings.trusted.check(peer.address)
+/**
+ * The peer of an accepted connection. Where a PROXY header is required, only those may come in whose word is believed: any other could name
+ * any address.
+ */
+function enter(raw: Socket, owner: ListenerHost): Peer | undefined {
+  const peer = peerOf(raw)
+  const { proxyProtocol, trusted } = owner.settings()
+  // It may be gone again by now.
+  if (peer === undefined) raw.destroy()
+  else if (!proxyProtocol || trusted.check(peer.address)) return peer
+  else turnAway(raw, owner)
+  return undefined
 }
 
-/** Counts a connection as arriving until what it returns is called, or it closes. */
-function arrival(socket: Socket, owner: ListenerHost): () => void {
-  let counted = true
-  owner.arriving++
-  const arrived = () => {
-    if (counted) owner.arriving--
-    counted = false
-  }
-  socket.once('close', () => {
-    arrived()
-    owner.left()
-  })
-  return arrived
+function turnAway(socket: Socket, owner: ListenerHost): void {
+  owner.turnedAway()
+  socket.destroy()
+}
+
+/** A balancer's own connections (LOCAL, UNKNOWN: health checks) count to nobody's share. */
+function mayClaim(place: Place, client: Peer, owner: ListenerHost): boolean {
+  return !client.proxied || owner.claim(place, client.address)
 }
 
 function peerOf(socket: Socket): Peer | undefined {
@@ -175,7 +213,6 @@ function ends(socket: Socket): string {
 /** Reads the PROXY header before TLS begins, and puts back what came behind it. */
 function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader) => void): void {
   let bytes = Buffer.alloc(0)
-  const arrived = arrival(raw, owner)
   const timer = setTimeout(() => raw.destroy(), owner.firstByteMs)
   raw.once('close', () => clearTimeout(timer))
   raw.on('end', () => raw.destroy())
@@ -191,7 +228,6 @@ function readHeader(raw: Socket, owner: ListenerHost, done: (header: ProxyHeader
       raw.destroy()
       return
     }
-    arrived()
     raw.pause()
     raw.unshift(bytes.subarray(header.bytes))
     done(header)

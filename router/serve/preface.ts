@@ -12,11 +12,14 @@ export class Preface implements Receiver, Timed {
   wheelSlot = -1
   readonly #socket: Socket
   readonly #wheel: Wheel
-  readonly #serve: (header: ProxyHeader) => Receiver
+  readonly #serve: (header: ProxyHeader | false) => Receiver | undefined
   #bytes = Buffer.alloc(0)
   #server: Receiver | undefined
+  /** Nobody serves it: it closes. */
+  #over = false
 
-  constructor(socket: Socket, wheel: Wheel, withinMs: number, serve: (header: ProxyHeader) => Receiver) {
+  /** @param serve given the header, or false for what is none; returns nobody when it has turned the connection away */
+  constructor(socket: Socket, wheel: Wheel, withinMs: number, serve: (header: ProxyHeader | false) => Receiver | undefined) {
     this.#socket = socket
     this.#wheel = wheel
     this.#serve = serve
@@ -31,18 +34,21 @@ export class Preface implements Receiver, Timed {
       this.#server.received(bytes, at, end)
       return
     }
+    if (this.#over) return
     this.#bytes = Buffer.concat([this.#bytes, bytes.subarray(at, end)])
     const header = readProxyHeader(this.#bytes)
     if (header === undefined) return
     this.#wheel.disarm(this)
     if (header === false) {
-      this.#socket.destroy()
+      this.#over = true
+      this.#serve(false)
       return
     }
     const rest = this.#bytes.subarray(header.bytes)
     this.#bytes = Buffer.alloc(0)
     this.#server = this.#serve(header)
-    if (rest.length > 0) this.#server.received(rest, 0, rest.length)
+    this.#over = this.#server === undefined
+    if (rest.length > 0) this.#server?.received(rest, 0, rest.length)
   }
 
   expired(): void {

@@ -114,12 +114,13 @@ suite('Server.listenHttps()', () => {
     })
   }
   test('counts handshakes among its connections', async () => {
-    await using bed = await startBed({ tls: TLS, limits: { connectionsMax: 3 } })
+    await using bed = await startBed({ tls: TLS, limits: { connectionsMax: 3, clientShare: 1 } })
     const silent = Array.from({ length: 3 }, () => new RawClient(connect(bed.httpsPort, '127.0.0.1')))
     await until(() => silent.every(client => client.socket.readyState === 'open'))
     await new Promise(resolve => setTimeout(resolve, 20))
     const fourth = bed.send('')
     await fourth.ended
+    fourth.destroy()
     for (const client of silent) client.destroy()
     await new Promise(resolve => setTimeout(resolve, 20))
     const fifth = RawClient.tls(bed.httpsPort, {})

@@ -27,11 +27,17 @@ import { explain } from './explain.ts'
 import { handle } from './handle.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
+import { pace } from './pace.ts'
 import type { Phases } from './phases.ts'
+import { type Place, type PlaceKind, Places } from './places.ts'
 import { RecentRequests } from './recent-requests.ts'
+import { Refusals } from './refusals.ts'
 import type { BufferedBytes } from './request-buffer.ts'
+import { Shedder } from './shedder.ts'
 import { Tally, type TrafficStats } from './stats.ts'
 
+/** Over this part of the drain's time upgraded connections are ended, so that their clients do not all come back at the same moment. */
+const PACE_SHARE = 0.8
 /** Under a flood the queue is never empty: the listeners close all the same. */
 const DRAIN_TURNS_MAX = 1000
 
@@ -97,7 +103,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly httpsPort: () => number
   readonly firstByteMs: number
   draining = false
-  arriving = 0
+  readonly handshakesMax: number
+  readonly giveWayMs: number
   readonly #log: Log
   readonly #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
@@ -109,6 +116,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
   readonly #tlsServers: TlsServer[] = []
+  readonly #places: Places
+  readonly #refusals = new Refusals()
   /** Connections that listeners have asked about, whatever became of them. */
   #arrivals = 0
   #emptied = () => {}
@@ -122,6 +131,9 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.table = options.table
     this.httpsPort = options.httpsPort ?? (() => 443)
     this.firstByteMs = this.limits.firstByteMs
+    this.handshakesMax = this.limits.handshakesMax
+    this.giveWayMs = this.limits.giveWayMs
+    this.#places = new Places(this.limits, () => this.table().settings, new Shedder(this.#connections, this.wheel, this.giveWayMs))
     this.#log = options.log
     this.#tlsOptions = options.tls ?? {}
     const format = options.accessLog ?? 'off'
@@ -132,7 +144,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   async listenHttp(at: ListenAt): Promise<number> {
-    return this.#opened(await listenPlain(at, this, (socket, peer) => this.#connection(socket, peer, false)))
+    return this.#opened(await listenPlain(at, 'http', this, (socket, peer) => this.#connection(socket, peer, false)))
   }
 
   async listenHttps(at: ListenAt): Promise<number> {
@@ -142,7 +154,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   async listenGit(at: ListenAt): Promise<number> {
-    return this.#opened(await listenPlain(at, this, (socket, peer) => this.#relay(socket, peer)))
+    return this.#opened(await listenPlain(at, 'git', this, (socket, peer) => this.#relay(socket, peer)))
   }
 
   moveEndpoints({ left, arrived }: EndpointMoves): void {
@@ -159,6 +171,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     const cutAt = performance.now() + deadlineMs
     const deadline = setTimeout(() => this.#emptied(), deadlineMs)
     for (const connection of this.#connections) connection.drain()
+    const upgraded = [...this.#connections].filter(connection => connection instanceof Connection && connection.upgraded) as Connection[]
+    const stopPacing = pace(upgraded, deadlineMs * PACE_SHARE, connection => connection.endUpgrade())
     await this.#stopAccepting()
     await new Promise<void>(resolve => {
       this.#emptied = resolve
@@ -166,6 +180,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
       if (performance.now() >= cutAt) resolve()
     })
     clearTimeout(deadline)
+    stopPacing()
     await this.stop()
   }
 
@@ -183,6 +198,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     for (const listener of this.#listeners.splice(0)) listener.stop()
     for (const connection of this.#connections) connection.destroy()
     for (const relay of this.#relays) relay.destroy('reset')
+    this.#refusals.stop()
     this.pool.clear()
     this.wheel.stop()
     await this.#accessLog?.stop()
@@ -191,6 +207,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   stats(): TrafficStats {
     const { stats } = this.#tally
     stats.connectionsOpen = this.#connections.size
+    stats.connectionsShed = this.#places.shedCount
     stats.gitConnectionsOpen = this.#relays.size
     stats.upstreamConnectionsIdle = this.pool.size.idle
     stats.upstreamConnectionsOpened = this.pool.counts.opened
@@ -240,7 +257,17 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#accessLog?.add(this.#lines.refusal({ code, text, address: client.address, bytesSent }, this.table().settings.logFormat))
   }
 
-  left(): void {
+  admit(kind: PlaceKind, client?: string): Place | undefined {
+    this.#arrivals++
+    return this.#places.take(kind, client)
+  }
+
+  claim(place: Place, client: string): boolean {
+    return this.#places.claim(place, client)
+  }
+
+  left(place: Place): void {
+    this.#places.free(place)
     this.#noteEmpty()
   }
 
@@ -248,9 +275,9 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#tally.stats.connectionsRefused++
   }
 
-  admit(): boolean {
-    this.#arrivals++
-    return this.#connections.size + this.#relays.size + this.arriving < this.limits.connectionsMax
+  refuse(socket: Socket): void {
+    this.turnedAway()
+    if (this.#refusals.refuse(socket) > 0) this.#tally.refused('R51')
   }
 
   failed(error: unknown): void {
@@ -307,6 +334,6 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   #noteEmpty(): void {
-    if (this.#connections.size + this.#relays.size + this.arriving === 0) this.#emptied()
+    if (this.#places.taken + this.#relays.size === 0) this.#emptied()
   }
 }

@@ -37,6 +37,8 @@ export interface TrafficStats {
   connectionsAccepted: number
   /** Turned away: too many, no PROXY header, failed handshake. */
   connectionsRefused: number
+  /** Idle ones closed to make room. */
+  connectionsShed: number
   gitConnectionsOpen: number
   gitConnectionsAccepted: number
   requests: number
@@ -72,6 +74,7 @@ export class Tally {
     connectionsOpen: 0,
     connectionsAccepted: 0,
     connectionsRefused: 0,
+    connectionsShed: 0,
     gitConnectionsOpen: 0,
     gitConnectionsAccepted: 0,
     requests: 0,

@@ -117,6 +117,57 @@ suite('A router without file descriptors left', { skip: process.platform !== 'li
   })
 })
 
+suite('A worker that cannot open another file', { skip: process.platform !== 'linux' }, () => {
+  // Without the bound that main.ts sets by the limit of open files.
+  const script = `
+    const { createServer } = await import(process.argv[1] + '/serve/server.ts')
+    const { DEFAULT_SETTINGS: settings } = await import(process.argv[1] + '/table/route.ts')
+    const server = createServer({ table: () => ({ match: () => undefined, settings, git: undefined, version: 1 }), log: console })
+    process.send({ port: await server.listenHttp({ port: 0, host: '127.0.0.1' }) })
+    process.on('message', () => process.send({ cpuUs: process.cpuUsage().user + process.cpuUsage().system }))
+  `
+  test('does not spin, serves whom it has, and newcomers when others leave', { timeout: 20_000 }, async () => {
+    const router = join(import.meta.dirname, '../../router')
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'ulimit -n 64 && exec "$0" "$@"', process.execPath, '--input-type=module', '-e', script, router],
+      {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      },
+    )
+    const hear = <T>() => new Promise<T>(resolve => child.once('message', resolve as never))
+    const { port } = await hear<{ port: number }>()
+    const request = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'
+    const clients: RawClient[] = []
+    try {
+      const kept = clientOf(port)
+      kept.send(request)
+      await kept.until('200 OK')
+      for (let index = 0; index < 200; index++) clients.push(clientOf(port))
+      await until(() => clients.filter(client => client.how !== 'open').length > 100, 'the system to refuse some')
+      const cpuUs = async () => {
+        child.send('cpu')
+        return (await hear<{ cpuUs: number }>()).cpuUs
+      }
+      const before = await cpuUs()
+      await new Promise(resolve => setTimeout(resolve, 500))
+      const spent = (await cpuUs()) - before
+      assert.ok(spent < 150_000, `${spent} µs of 500 ms`)
+      kept.send(request)
+      await kept.until(text => text.split('200 OK').length > 2)
+      for (const client of clients) client.destroy()
+      const later = clientOf(port)
+      later.send(request)
+      await later.until('200 OK')
+      later.destroy()
+      kept.destroy()
+    } finally {
+      for (const client of clients) client.destroy()
+      child.kill('SIGKILL')
+    }
+  })
+})
+
 /** The longest of so many exchanges, one after the other, in ms. */
 async function slowest(bed: Bed, count: number): Promise<number> {
   let longest = 0
