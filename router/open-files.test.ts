@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { createLog, silentLog } from '../kernel/log.ts'
 import { fitToFiles, openFilesMax, parseOpenFiles } from './open-files.ts'
 
 suite('openFilesMax()', () => {
@@ -16,24 +15,20 @@ suite('openFilesMax()', () => {
 })
 
 suite('fitToFiles()', () => {
-  test('leaves two files for each connection, and says once what it takes to have all', () => {
-    const lines: string[] = []
-    const log = createLog({ role: 'router', write: line => lines.push(line) })
-    const limits = fitToFiles({ headMs: 1 }, 1024, log)
+  test('leaves two files for each connection, and says what it takes to have all', () => {
+    const { limits, shortage } = fitToFiles({ headMs: 1 }, 1024)
     assert.deepEqual(limits, { headMs: 1, connectionsMax: 420, gitConnectionsMax: 60, appRequestsMax: 210 })
     assert.ok((420 + 60) * 2 + 64 <= 1024)
-    assert.equal(lines.length, 1)
-    assert.match(lines[0]!, /100576/)
+    assert.equal(shortage?.['openFilesNeeded'], 100_576)
   })
   test('changes nothing where there are enough, or nobody knows', () => {
-    assert.deepEqual(fitToFiles({}, 1_048_576, silentLog), {})
-    assert.deepEqual(fitToFiles({ connectionsMax: 100, gitConnectionsMax: 10 }, 1024, silentLog), {
-      connectionsMax: 100,
-      gitConnectionsMax: 10,
+    assert.deepEqual(fitToFiles({}, 1_048_576), { limits: {} })
+    assert.deepEqual(fitToFiles({ connectionsMax: 100, gitConnectionsMax: 10 }, 1024), {
+      limits: { connectionsMax: 100, gitConnectionsMax: 10 },
     })
-    assert.deepEqual(fitToFiles({}, undefined, silentLog), {})
+    assert.deepEqual(fitToFiles({}, undefined), { limits: {} })
   })
   test('leaves some however few there are', () => {
-    assert.deepEqual(fitToFiles({}, 20, silentLog), { connectionsMax: 1, gitConnectionsMax: 1, appRequestsMax: 1 })
+    assert.deepEqual(fitToFiles({}, 20).limits, { connectionsMax: 1, gitConnectionsMax: 1, appRequestsMax: 1 })
   })
 })

@@ -77,6 +77,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)
     await collectGarbage()
+    const { limits, shortage } = fitToFiles(config.limits, openFilesMax())
     const started = await startFleet({
       listen: {
         bind: addresses,
@@ -88,7 +89,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       },
       workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
       tls: { ticketKeys: randomBytes(48) },
-      limits: fitToFiles(config.limits, openFilesMax(), log),
+      limits,
       accessLog: config.accessLog,
       appLatency: config.metricsAppLatency,
       requestsKept: config.requestsKept,
@@ -97,6 +98,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
       whole: () => (builder.isBuilt ? builder.whole() : table),
     })
     stack.add('workers', started)
+    if (shortage) log.warn('fewer connections than wanted, as open files are limited: raise the limit of the process (ulimit -n)', shortage)
     fleet = started
     const onReopen = () => started.reopenLogs()
     process.on('SIGUSR1', onReopen)

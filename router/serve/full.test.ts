@@ -110,11 +110,11 @@ suite('A full worker', () => {
 for (const port of ['http', 'https'] as const) {
   suite(`Slow clients on ${port} cost a bounded number of places for a bounded time`, () => {
     const limits = { connectionsMax: 16, clientShare: 0.5, headMs: 200, bodyWindowMs: 100, sendStallMs: 200 }
-    for (const [form, begin, drip] of [
-      ['their heads', 'GET / HTTP/1.1\r\nHost: shop.test\r\n', 'A: b\r\n'],
-      ['their bodies', 'POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 100000\r\n\r\n', 'x'],
+    for (const [name, begin, drip] of [
+      ['with their heads: 408', 'GET / HTTP/1.1\r\nHost: shop.test\r\n', 'A: b\r\n'],
+      ['with their bodies: 408', 'POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 100000\r\n\r\n', 'x'],
     ] as const) {
-      test(`with ${form}: 408`, async t => {
+      test(name, async t => {
         await using app = await startHttpApp(() => ok('fine'))
         await using bed = await startBed({ apps: { 'shop.test': app }, tls, limits, settings: behindBalancer })
         const clients = Array.from({ length: 12 }, () => open(bed, port, '192.0.2.66'))

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { errorReply, reasonOf } from './errors.ts'
+import { errorPage } from './error-page.ts'
+import { ERRORS, reasonOf } from './errors.ts'
 
 /** So many refused connections are told why; beyond that they are closed without a word, as each needs a descriptor to be told. */
 const TOLD_MAX = 64
@@ -36,6 +37,7 @@ export class Refusals {
 }
 
 function answerText(): string {
-  const { status, fields, body } = errorReply('R51', undefined)
+  const { status } = ERRORS.R51
+  const { fields, body } = errorPage('R51', undefined)
   return `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}Retry-After: 1\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
 }
