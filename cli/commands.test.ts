@@ -190,6 +190,14 @@ const CASES: readonly Case[] = [
       /^=== shop Routing\nshop leads to the app\n {2}10\.0\.0\.1:80 serves, 2 under way\nwww\.test is answered 404 \(R10\)\n {2}No app claims this host\n$/,
   },
   { line: ['whitelist:remove', '192.0.2.7'], call: 'DELETE /v2/apps/shop/whitelist/', body: { addresses: ['192.0.2.7'] } },
+  { line: ['pages'], shown: /=== shop Pages\n503\.html {2}20 bytes {2}https:\/\/example\.com\/503\.html\nmaintenance\.html {2}5 bytes\n/ },
+  { line: ['pages:set', '503.txt', 'key.pub'], call: 'POST /v2/apps/shop/pages/' },
+  {
+    line: ['pages:set', '503.html', 'https://example.com/503.html'],
+    call: 'POST /v2/apps/shop/pages/',
+    body: { name: '503.html', url: 'https://example.com/503.html' },
+  },
+  { line: ['pages:unset', '503.html'], call: 'DELETE /v2/apps/shop/pages/', body: { name: '503.html' } },
   { line: ['users'], shown: /ana +administrator +ana@example\.com/ },
   { line: ['completion', 'bash'], shown: /complete -o default -F _drycc drycc/ },
   { line: ['shortcuts'], shown: /apps:create +create\n/ },
@@ -386,6 +394,15 @@ function standingPlatform(platform: StubPlatform): StubPlatform {
     'POST /v2/apps/shop/tls/': made({ https_enforced: true }),
     'GET /v2/apps/shop/whitelist/': { json: { addresses: ['192.0.2.7'] } },
     'POST /v2/apps/shop/whitelist/': made({ addresses: [] }),
+    'GET /v2/apps/shop/pages/': {
+      json: {
+        pages: [
+          { name: '503.html', url: 'https://example.com/503.html', bytes: 20, updated: '2026-11-22T18:00:00Z' },
+          { name: 'maintenance.html', url: null, bytes: 5, updated: '2026-11-22T18:00:00Z' },
+        ],
+      },
+    },
+    'POST /v2/apps/shop/pages/': made({ name: '503.html', url: null, bytes: 1, updated: '2026-11-22T18:00:00Z' }),
     'GET /v2/apps/shop/pods/': { json: { results: [POD], count: 1 } },
     'POST /v2/apps/shop/pods/restart/': { json: [POD] },
     'POST /v2/apps/shop/pods/web/restart/': { json: [POD] },
@@ -401,7 +418,7 @@ function standingPlatform(platform: StubPlatform): StubPlatform {
   for (const path of ['/apps/shop/perms/', '/admin/perms/', '/certs/example/domain/']) platform.on(`POST /v2${path}`, { status: 201 })
   for (const path of [
     ...['/auth/cancel/', '/keys/ana@lap top', '/apps/shop/', '/apps/shop/perms/b@b', '/apps/shop/domains/*.example.com', '/certs/example'],
-    ...['/certs/example/domain/www.example.com', '/apps/shop/whitelist/'],
+    ...['/certs/example/domain/www.example.com', '/apps/shop/whitelist/', '/apps/shop/pages/'],
   ])
     platform.on(`DELETE /v2${path}`, { status: 204 })
   return platform.on('POST /v2/apps/shop/scale/', { status: 204 })

@@ -14,6 +14,7 @@ import { addKeyCommands } from './commands/keys.ts'
 import { addLimitCommands } from './commands/limits.ts'
 import { addLogCommands } from './commands/logs.ts'
 import { addMapCommands } from './commands/maps.ts'
+import { addPageCommands } from './commands/pages.ts'
 import { addPermsCommands } from './commands/perms.ts'
 import { addProcessCommands } from './commands/processes.ts'
 import { addReleaseCommands } from './commands/releases.ts'
@@ -53,7 +54,15 @@ const TOPICS: readonly [heading: string, ...add: ((program: Command) => void)[]]
   ['Pushing and releases:', addGitCommands, addReleaseCommands],
   ['Config:', addConfigCommands, addMapCommands],
   ['Processes:', addProcessCommands, addLogCommands, addLimitCommands, addHealthcheckCommands, addAutoscaleCommands],
-  ['Reaching an app:', addDomainCommands, addTrafficCommands, addCertificateCommands, addSwitchCommands, addWhitelistCommands],
+  [
+    'Reaching an app:',
+    addDomainCommands,
+    addTrafficCommands,
+    addCertificateCommands,
+    addSwitchCommands,
+    addWhitelistCommands,
+    addPageCommands,
+  ],
   ['Platform:', addUserCommands],
 ]
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
 import { duration, type Environment, integer, list, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
 
@@ -36,6 +37,8 @@ export function controlPlaneConfig(env: Environment) {
     loginFailureCountMax: integer('CONTROLLER_LOGIN_FAILURES', '10', { min: 1 }),
     /** URLs that are told of each release. */
     deployHookUrls: parsed('CONTROLLER_DEPLOY_HOOK_URLS', '', parseUrls),
+    /** Networks from which pages of apps may be fetched although they are not of the public internet. */
+    pageNetworks: parsed('CONTROLLER_PAGE_NETWORKS', '', parseNetworks),
     deployHookSecret: secret('CONTROLLER_DEPLOY_HOOK_SECRET'),
   })
 }
@@ -43,6 +46,19 @@ export function controlPlaneConfig(env: Environment) {
 function parseUrl(text: string): string {
   if (!/^https?:$/.test(URL.parse(text)?.protocol ?? '')) throw new TypeError(`Cannot read URL "${text}": write it as http://host:port`)
   return text
+}
+
+function parseNetworks(text: string): string[] {
+  const networks = text
+    .split(',')
+    .map(network => network.trim())
+    .filter(Boolean)
+  for (const network of networks) {
+    const [address = '', bits = ''] = network.split('/')
+    if (isIP(address) === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (isIP(address) === 4 ? 32 : 128))
+      throw new TypeError(`Cannot read network "${network}": write it as 10.0.0.0/8`)
+  }
+  return networks
 }
 
 function parseUrls(text: string): string[] {

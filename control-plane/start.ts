@@ -13,6 +13,7 @@ import { healthRoutes } from './api/health-routes.ts'
 import { hookRoutes } from './api/hook-routes.ts'
 import { keyRoutes } from './api/key-routes.ts'
 import { logRoutes } from './api/log-routes.ts'
+import { pageRoutes } from './api/page-routes.ts'
 import { permsRoutes } from './api/perms-routes.ts'
 import { processRoutes } from './api/process-routes.ts'
 import { Releasing, releaseRoutes } from './api/release-routes.ts'
@@ -29,8 +30,10 @@ import { completeApp, createApp } from './deploy/create-app.ts'
 import { DeployHooks } from './deploy/deploy-hooks.ts'
 import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
+import { PageFetcher } from './deploy/fetch-page.ts'
 import { forgetApp } from './deploy/forget-app.ts'
 import { lastLines } from './deploy/last-lines.ts'
+import { Pages } from './deploy/pages.ts'
 import { Processes } from './deploy/processes.ts'
 import { restartProcesses } from './deploy/restart.ts'
 import { RouterProbe } from './deploy/router-probe.ts'
@@ -90,6 +93,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const outside = httpClient({ connectTimeoutMs: 5_000 })
     stack.add('outside client', { stop: () => outside.close() })
     const hooks = new DeployHooks(config.deployHookUrls, config.deployHookSecret, outside, log)
+    const fetcher = stack.add('page fetcher', new PageFetcher(config.pageNetworks))
+    const pages = new Pages(api, records, fetcher.fetch.bind(fetcher), log)
     const cluster = new Cluster(api)
     const { deployTimeoutMs: batchTimeoutMs, stopDelayMs } = config
     const { routerUrl, platformDomain } = config
@@ -106,7 +111,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
       log,
       lastLines: (app, pod) => lastLines(api, app, pod),
       onUnfinished: id => repair(id),
-      onRelease: release => hooks.announce(release),
+      onRelease: release => {
+        hooks.announce(release)
+        pages.refresh(release.app)
+      },
       onRollout: (outcome, seconds) => metrics.rollouts.observe({ outcome }, seconds),
       ...(probe ? { awaitRoute: probe.awaitRoute.bind(probe) } : {}),
     })
@@ -152,6 +160,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     domainRoutes(routes, { records, deployer, platformLog, platformDomain: config.platformDomain, reservedNames: config.reservedNames })
     certificateRoutes(routes, { records, deployer })
     serviceRoutes(routes, { records, deployer, platformLog })
+    pageRoutes(routes, { pages, deployer, platformLog })
     settingsRoutes(routes, { records, deployer, platformLog })
     permsRoutes(routes, { records, platformLog })
     const routerPages = config.routerAdminUrl ? stack.add('router pages', new RouterPages(config.routerAdminUrl, log)) : undefined

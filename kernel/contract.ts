@@ -146,3 +146,15 @@ export interface RouteExplanation {
   /** What comes close, or is refused of the app's annotations. */
   readonly nearMisses?: readonly string[]
 }
+
+/** On a ConfigMap with error pages: the router covers all that have it by one watch. */
+export const PAGES_LABEL = `${ROUTER_PREFIX}pages`
+
+/** What a page of an app's own stands for, and its form: `maintenance.html`, `R20.json`, `503.html`, `5xx.txt`, `error.html`. */
+export const PAGE_NAME = /^(?:maintenance|error|R\d\d|[45]\d\d|[45]xx)\.(?:html|json|txt)$/
+
+/** Of one page: it is sent as one piece. */
+export const PAGE_BYTES_MAX = 128 * 1024
+
+/** Of all pages of one ConfigMap: they stand in the memory of each of the router's workers. */
+export const PAGES_BYTES_MAX = 512 * 1024

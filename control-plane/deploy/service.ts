@@ -2,6 +2,7 @@ import type { Service } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS, ROUTER_PREFIX } from '../../kernel/contract.ts'
 import type { App } from '../domain/app.ts'
 import type { Domain } from '../domain/hostname.ts'
+import { pagesName } from './pages.ts'
 
 /**
  * The name that every pod gives to the port on which it listens. A Service that points to the name instead of a number finds old and new
@@ -34,7 +35,7 @@ export function buildService(standing: Service | undefined, app: App, domains: r
         [LABELS.heritage]: HERITAGE,
         [`${ROUTER_PREFIX}routable`]: String(app.settings.routable),
       },
-      annotations: { ...withoutOurs(standing?.metadata?.annotations), ...routingAnnotations(app, domains) },
+      annotations: { ...withoutOurs(app, standing?.metadata?.annotations), ...routingAnnotations(app, domains) },
     },
     spec: {
       ...standing?.spec,
@@ -53,6 +54,7 @@ function routingAnnotations(app: App, domains: readonly Domain[]): Record<string
     'ssl.enforce': app.tls.https_enforced ? 'True' : 'False',
     maintenance: String(app.settings.maintenance),
     whitelist: app.settings.whitelist.join(','),
+    ...(Object.keys(app.pages ?? {}).length > 0 && { 'x-error-pages': pagesName(app.id) }),
   }
   return Object.fromEntries(
     Object.entries(values)
@@ -63,6 +65,9 @@ function routingAnnotations(app: App, domains: readonly Domain[]): Record<string
 
 const OURS = ['domains', 'certificates', 'ssl.enforce', 'maintenance', 'whitelist'].map(key => `${ROUTER_PREFIX}${key}`)
 
-function withoutOurs(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !OURS.includes(key)))
+/** A ConfigMap with pages that somebody else named is his. */
+function withoutOurs(app: App, annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const isOurs = (key: string, value: string) =>
+    OURS.includes(key) || (key === `${ROUTER_PREFIX}x-error-pages` && value === pagesName(app.id))
+  return Object.fromEntries(Object.entries(annotations).filter(([key, value]) => !isOurs(key, value)))
 }

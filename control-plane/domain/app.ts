@@ -1,6 +1,7 @@
 import type { Build } from './build.ts'
 import { own } from './fields.ts'
 import type { Formation } from './formation.ts'
+import type { PageRecord } from './page.ts'
 import { timestamp } from './timestamp.ts'
 
 /** Bounds of the autoscaler of one process type. */
@@ -46,6 +47,8 @@ export interface App {
   readonly tls: Tls
   /** Paths of the app's host by the process type that answers them, comma-separated. */
   readonly services?: Readonly<Record<string, string>>
+  /** Error and maintenance pages by file name, `503.html`. */
+  readonly pages?: Readonly<Record<string, PageRecord>>
   readonly created: string
   readonly updated: string
   /** Set once the app is being destroyed: it is shown no more, and its name is not free yet. */

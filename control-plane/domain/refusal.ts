@@ -32,7 +32,7 @@ export function forbidden(): Refusal {
 }
 
 /** 404 of an object look-up: a bare JSON string, which clients print with its quotes. */
-export function missing(kind: 'App' | 'Build' | 'Certificate' | 'Domain' | 'Key' | 'Release' | 'Service' | 'User'): Refusal {
+export function missing(kind: 'App' | 'Build' | 'Certificate' | 'Domain' | 'Key' | 'Page' | 'Release' | 'Service' | 'User'): Refusal {
   return new Refusal(404, `No ${kind} matches the given query.`)
 }
 

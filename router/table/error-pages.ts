@@ -1,4 +1,5 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1'
+import { PAGE_BYTES_MAX, PAGE_NAME, PAGES_BYTES_MAX } from '../../kernel/contract.ts'
 import { type Page, type PageType, renderPage, templatePage } from '../serve/page.ts'
 
 /** Pages by file name, `503.html`, as they travel to the workers. */
@@ -9,12 +10,6 @@ export interface ErrorPagesReading {
   readonly pages: ErrorPagesSpec
   readonly faults: readonly { readonly value: string; readonly message: string }[]
 }
-
-// The largest page is sent as one piece, and all pages of all apps stand in the memory of each worker.
-const PAGE_BYTES_MAX = 128 * 1024
-const PAGES_BYTES_MAX = 512 * 1024
-
-const FILE_NAME = /^(maintenance|error|R\d\d|[45]\d\d|[45]xx)\.(html|json|txt)$/
 
 const SAMPLE = { code: 'R20', status: '503', title: 'T', detail: 'D', fault: 'app', advice: 'A', request_id: 'f00d' }
 
@@ -39,7 +34,7 @@ export function readErrorPages({ data = {}, binaryData = {} }: ConfigMap, lastGo
 }
 
 function pageFault(name: string, text: string, size: number): string | undefined {
-  if (!FILE_NAME.test(name)) return 'name it maintenance, error, 5xx, 503 or R20, with .html, .json or .txt'
+  if (!PAGE_NAME.test(name)) return 'name it maintenance, error, 5xx, 503 or R20, with .html, .json or .txt'
   if (size > PAGE_BYTES_MAX) return 'it is larger than 128 KB'
   if (!name.endsWith('.json')) return undefined
   try {

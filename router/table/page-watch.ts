@@ -1,6 +1,6 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1'
 import { Backoff } from '../../kernel/backoff.ts'
-import { ROUTER_PREFIXES } from '../../kernel/contract.ts'
+import { PAGES_LABEL } from '../../kernel/contract.ts'
 import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { Informer } from '../../kernel/kubernetes/informer.ts'
 import { RESOURCES, splitKey } from '../../kernel/kubernetes/objects.ts'
@@ -8,9 +8,6 @@ import type { Log } from '../../kernel/log.ts'
 
 /** ConfigMaps without the label are watched one by one; each costs a connection to the API server. */
 const NAMED_MAX = 100
-
-/** Puts a ConfigMap among those that one watch covers. */
-export const PAGES_LABEL = `${ROUTER_PREFIXES[0]}pages`
 
 /**
  * Watches the ConfigMaps with pages that somebody names, from the moment on when somebody does: those labelled `router.drycc.cc/pages=true`

@@ -1,0 +1,69 @@
+import { lookup as systemLookup } from 'node:dns'
+import { BlockList, isIP, type LookupFunction } from 'node:net'
+
+// Addresses that are nobody's server on the public internet (IANA's special-purpose registries): this machine, its links, private and shared
+// networks, tests, multicast, and ways to write IPv4 in IPv6 by which all of those could be had.
+const SPECIAL: readonly (readonly [address: string, bits: number])[] = [
+  ...([
+    ['0.0.0.0', 8],
+    ['10.0.0.0', 8],
+    ['100.64.0.0', 10],
+    ['127.0.0.0', 8],
+    ['169.254.0.0', 16],
+    ['172.16.0.0', 12],
+  ] as const),
+  ...([
+    ['192.0.0.0', 24],
+    ['192.0.2.0', 24],
+    ['192.88.99.0', 24],
+    ['192.168.0.0', 16],
+    ['198.18.0.0', 15],
+  ] as const),
+  ...([
+    ['198.51.100.0', 24],
+    ['203.0.113.0', 24],
+    ['224.0.0.0', 4],
+    ['240.0.0.0', 4],
+  ] as const),
+  ...([
+    ['2001::', 23],
+    ['2001:db8::', 32],
+    ['2002::', 16],
+    ['3fff::', 20],
+  ] as const),
+]
+
+const special = listOf(SPECIAL)
+// Of IPv6 only this is handed out.
+const global6 = listOf([['2000::', 3]])
+
+/** Whether an address may be a server of the public internet; false for text that is no address. */
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address)
+  if (family === 0 || address.includes('%')) return false
+  if (family === 4) return !special.check(address, 'ipv4')
+  return global6.check(address, 'ipv6') && !special.check(address, 'ipv6')
+}
+
+/**
+ * Resolves names as the system does, and gives none of the addresses that `mayConnect` refuses: what is checked is what is connected to,
+ * so a name cannot answer differently in between.
+ */
+export function guardedLookup(mayConnect: (address: string) => boolean): LookupFunction {
+  return (hostname, options, done) => {
+    systemLookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error) return done(error, [])
+      const allowed = found.filter(({ address }) => mayConnect(address))
+      const [first] = allowed
+      if (!first) return done(new Error(`${hostname} has no address on the public internet`), [])
+      return options.all ? done(null, allowed) : done(null, first.address, first.family)
+    })
+  }
+}
+
+/** A list of networks; `bits` of each. */
+export function listOf(networks: Iterable<readonly [address: string, bits: number]>): BlockList {
+  const list = new BlockList()
+  for (const [address, bits] of networks) list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  return list
+}
