@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { cpus } from 'node:os'
 
 /** As the router starts its workers (see ARCHITECTURE.md, performance); the same for every peer on Node. */
-const NODE_FLAGS = ['--max-semi-space-size=64', '--min-semi-space-size=64', '--single-threaded-gc']
+const NODE_FLAGS = ['--max-semi-space-size=16', '--min-semi-space-size=16', '--single-threaded-gc']
 const START_TIMEOUT_MS = 20_000
 
 /** What is measured has the first core for itself; load and origin have the others. */

@@ -76,7 +76,9 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
 
     const read = firstTable(watch, builder, update)
     const table = await chooseFirst(read, lastTable, log, signal)
-    await collectGarbage()
+    const workers = config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers
+    // Of the lists; one process serves from here on, and must not stop for it later.
+    if (workers === 1) await collectGarbage()
     const { limits, shortage } = fitToFiles(config.limits, openFilesMax())
     const started = await startFleet({
       listen: {
@@ -87,7 +89,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
         publicHttpsPort: config.publicHttpsPort,
         listeners: config.listeners,
       },
-      workers: config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers,
+      workers,
       tls: { ticketKeys: randomBytes(48) },
       limits,
       accessLog: config.accessLog,
@@ -100,6 +102,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     stack.add('workers', started)
     if (shortage) log.warn('fewer connections than wanted, as open files are limited: raise the limit of the process (ulimit -n)', shortage)
     fleet = started
+    // Of the lists, and of the tables that were sent to the workers.
+    if (workers > 1) await collectGarbage()
     const onReopen = () => started.reopenLogs()
     process.on('SIGUSR1', onReopen)
     stack.add('log rotation', { stop: () => void process.off('SIGUSR1', onReopen) })
