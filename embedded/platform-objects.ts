@@ -77,8 +77,9 @@ function router(platformDomain: string): Deployment {
       labels: { ...labels, [LABELS.heritage]: HERITAGE },
       annotations: {
         [`${ROUTER_PREFIX}nginx.platformDomain`]: platformDomain,
-        // Off in the contract, for the sake of old platforms; a new one can tell its requests apart from the first day.
+        // Off in the contract, for the sake of old platforms; a new one can tell its requests apart, and follow them, from the first day.
         [`${ROUTER_PREFIX}nginx.requestIDs`]: 'true',
+        [`${ROUTER_PREFIX}x-trace-context`]: 'true',
       },
     },
     spec: {

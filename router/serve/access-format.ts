@@ -3,6 +3,7 @@ import { parseLogFormat } from '../table/log-format.ts'
 import { type AccessLogFormat, accessLine, escaped, firstLine, isoTime, type Refusal, refusalLine, seconds, user } from './access-line.ts'
 import { ERRORS } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { traceIdIn } from './trace-context.ts'
 
 /** Writes a worker's access lines: JSON where the process is told so, else the operator's own format, else the classic line. */
 export class AccessLines {
@@ -102,7 +103,7 @@ const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
   pid: () => String(process.pid),
   code: exchange => exchange.code ?? '',
   attempts: exchange => String(exchange.attempts),
-  trace_id: exchange => exchange.traceId,
+  trace_id: exchange => exchange.traceId || traceIdIn(exchange.head.raw),
 }
 
 const REFUSAL_VARIABLES: Readonly<Record<string, (refusal: Refusal) => string>> = {

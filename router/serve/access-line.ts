@@ -1,6 +1,7 @@
 import { headValue } from '../http1/head.ts'
 import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { traceIdIn } from './trace-context.ts'
 
 /** The form of an access line. */
 export type AccessLogFormat = 'classic' | 'json'
@@ -33,6 +34,8 @@ function jsonLine(exchange: Exchange): string {
   const { head, origin } = exchange
   const now = exchange.endedAt
   const referer = headValue(head.raw, 'referer')
+  // Of a router that begins no traces the client's passes on all the same.
+  const traceId = exchange.traceId || (TRACEPARENT_LINE.test(head.raw) ? traceIdIn(head.raw) : '')
   const userAgent = headValue(head.raw, 'user-agent')
   return (
     `{"time":"${isoTimeMs()}"${exchange.route === undefined ? '' : `,"app":${quoted(exchange.route.app)}`},"client":"${origin.address}"` +
@@ -41,7 +44,7 @@ function jsonLine(exchange: Exchange): string {
     `${referer === '' ? '' : `,"referer":${quoted(referer)}`}${userAgent === '' ? '' : `,"userAgent":${quoted(userAgent)}`}` +
     `${exchange.endpoint === undefined ? '' : `,"endpoint":"${exchange.endpoint.key}","attempts":${exchange.attempts}`}` +
     `${exchange.requestId === '' ? '' : `,"requestId":${quoted(exchange.requestId)}`}` +
-    `${exchange.traceId === '' ? '' : `,"traceId":"${exchange.traceId}"`}` +
+    `${traceId === '' ? '' : `,"traceId":"${traceId}"`}` +
     `${exchange.upstreamAnsweredAt === 0 ? '' : `,"upstreamSeconds":${seconds(exchange.upstreamAnsweredAt - exchange.upstreamAt)}`}` +
     `,"seconds":${seconds(now - exchange.startedAt)}}`
   )
@@ -70,6 +73,8 @@ export function refusalLine(format: AccessLogFormat, refusal: Refusal): string {
 export function firstLine({ text }: Refusal): string {
   return text.slice(0, REFUSED_LINE_CHARS_MAX).trimStart().split('\r\n')[0] as string
 }
+
+const TRACEPARENT_LINE = /\r\ntraceparent:/i
 
 let timeAt = 0
 let timeText = ''

@@ -82,6 +82,8 @@ export class Exchange {
   requestId = ''
   /** The trace that this exchange is part of, 32 hexadecimal digits; '' while nobody asked. */
   traceId = ''
+  /** The header lines that pass on; those of the head unless a phase made others. */
+  fields: string
   /** Bytes of the answer's head, interim answers included; 0 before. */
   headBytes = 0
   /** When the request was given to an endpoint, and when its head had come; 0 before. */
@@ -98,6 +100,7 @@ export class Exchange {
 
   constructor(head: RequestHead, downstream: Downstream, table: RouteTable) {
     this.head = head
+    this.fields = head.fields
     this.downstream = downstream
     this.table = table
     this.origin = originOf(head, downstream.client, table.settings)

@@ -7,6 +7,7 @@ import { newRequestId } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
 import { RequestBuffer } from './request-buffer.ts'
+import { joinTrace, keptRequestId } from './trace-context.ts'
 
 /**
  * The life of one request: match, decide, forward or reply, record. It runs on callbacks, not promises: an exchange that finds a kept
@@ -18,7 +19,9 @@ import { RequestBuffer } from './request-buffer.ts'
 export function handle(head: RequestHead, body: string, downstream: Downstream, phases: Phases): RequestSink | undefined {
   const table = phases.table()
   const exchange = new Exchange(head, downstream, table)
-  if (table.settings.requestIds) exchange.requestId = newRequestId()
+  const { requestIds, keepRequestIds, traceSampledPercent } = table.settings
+  if (requestIds) exchange.requestId = (keepRequestIds === true && keptRequestId(exchange)) || newRequestId()
+  if (traceSampledPercent !== undefined) joinTrace(exchange, traceSampledPercent)
   const claimed = table.match(head.host, head.target)
   const route = claimed ?? defaultRoute(exchange)
   exchange.route = route

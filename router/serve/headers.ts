@@ -24,7 +24,7 @@ export function requestText(exchange: Exchange): string {
   const settings = table.settings
   const trusted = head.trustedFields !== '' && downstream.client.trusted(settings)
   let text =
-    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${head.fields}` +
+    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${exchange.fields}` +
     `X-Forwarded-For: ${origin.address}\r\nX-Forwarded-Proto: ${origin.scheme}\r\nX-Forwarded-Port: ${origin.port}\r\n` +
     (head.loop === '' ? `CDN-Loop: ${LOOP_NAME}\r\n` : `CDN-Loop: ${head.loop}, ${LOOP_NAME}\r\n`)
   const requestStart = exchange.route?.policy.requestStart === true

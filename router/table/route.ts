@@ -5,6 +5,7 @@ import type { Edge } from './edge.ts'
 import type { ErrorPages } from './error-pages.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
 import type { PageSources } from './extensions/pages.ts'
+import type { TracingSettings } from './extensions/tracing.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { Steering } from './steering.ts'
 
@@ -92,7 +93,7 @@ export interface Location {
 }
 
 /** The router-wide annotations, contract section 2. */
-export interface RouterSettings {
+export interface RouterSettings extends TracingSettings {
   readonly platformDomain?: string
   /** How long a client may keep an idle connection; also the default of each app's idle timeout. */
   readonly defaultTimeoutMs: number

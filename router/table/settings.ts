@@ -4,6 +4,7 @@ import { Annotations, type Family, type Fault } from './annotations.ts'
 import { REFERRER_POLICIES } from './app.ts'
 import { CODINGS, type Coding, readCompression } from './extensions/compression.ts'
 import { readPages } from './extensions/pages.ts'
+import { readTracing } from './extensions/tracing.ts'
 import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
 import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
@@ -77,6 +78,7 @@ export function readSettings(
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
     ...(errorHeader && { errorHeader }),
     ...(pages && { pages }),
+    ...readTracing(annotations, was),
     ...(connectionsMax && { workerConnectionsMax: connectionsMax }),
     ...(logFormat && { logFormat }),
     ...(route && { defaultService: route }),
