@@ -180,7 +180,7 @@ function faultOf({ rawHeaders, headers }: IncomingMessage): string {
   if (['te', 'trailer', 'keep-alive', 'proxy-connection', 'http2-settings'].some(name => count(name) > 0)) return ' a hop-by-hop field'
   if (names.some(name => /[_.]/.test(name))) return ' a name with two readings'
   if (count('connection') > 0 && headers.connection !== 'upgrade') return ' a Connection of the client'
-  return /h2c/i.test(headers.upgrade ?? '') ? ' h2c' : ''
+  return /(?:^|[ ,])h2/i.test(headers.upgrade ?? '') ? ' h2c' : ''
 }
 
 function quoted(bytes: Buffer): string {
