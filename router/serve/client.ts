@@ -12,6 +12,8 @@ export class Client {
   readonly secure: boolean
   /** True when a PROXY header gave the address: then X-Forwarded-For has nothing to add. */
   readonly proxied: boolean
+  /** The name that the client asked for in its TLS handshake, in the form of hosts; '' without TLS or name. */
+  readonly serverName: string
   /** What the connection itself says. */
   readonly own: Origin
   /** The app of the last request. */
@@ -19,11 +21,12 @@ export class Client {
   #settings: RouterSettings | undefined
   #trusted = false
 
-  constructor(address: string, port: number, secure: boolean, proxied: boolean) {
+  constructor(address: string, port: number, secure: boolean, proxied: boolean, serverName = '') {
     this.address = address
     this.port = port
     this.secure = secure
     this.proxied = proxied
+    this.serverName = serverName
     this.own = { address, scheme: secure ? 'https' : 'http', port: secure ? '443' : '80', secure }
   }
 

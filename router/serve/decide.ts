@@ -49,6 +49,16 @@ function redirect(exchange: Exchange, { canonicalHost, redirects }: Edge): Reply
   return answer ?? (redirects === undefined ? undefined : movedReply(exchange, redirects))
 }
 
+/**
+ * A connection that was opened to one tenant's name, under that tenant's certificate, carries no request for another's (RFC 9110 §15.5.20):
+ * whoever checked the certificate did not check it for this host. A trusted proxy may use one connection for all.
+ */
+export function misdirected({ head, downstream: { client }, table }: Exchange): Reply | undefined {
+  if (client.serverName === head.host || client.serverName === '') return undefined
+  if (table.misdirects?.(client.serverName, head.host) !== true || client.trusted(table.settings)) return undefined
+  return errorReply('R16')
+}
+
 /** The default vhost: what a host gets that no app claims. */
 export function decideUnclaimed(exchange: Exchange): Reply {
   return isHealthCheck(exchange.head) ? { status: 200, fields: 'Content-Type: text/plain\r\n', body: '' } : errorReply('R10')

@@ -1,6 +1,6 @@
 import type { RequestHead } from '../http1/head.ts'
 import type { Route } from '../table/route.ts'
-import { decide, decideUnclaimed, isHealthCheck, refuse } from './decide.ts'
+import { decide, decideUnclaimed, isHealthCheck, misdirected, refuse } from './decide.ts'
 import { type Downstream, Exchange, type RequestSink } from './exchange.ts'
 import { Forward } from './forward.ts'
 import { newRequestId } from './headers.ts'
@@ -25,7 +25,10 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   const claimed = table.match(head.host, head.target)
   const route = claimed ?? defaultRoute(exchange)
   exchange.route = route
-  const answer = route === undefined ? decideUnclaimed(exchange) : (refuse(exchange, route, phases) ?? decide(exchange, route, phases))
+  const answer =
+    route === undefined
+      ? decideUnclaimed(exchange)
+      : (misdirected(exchange) ?? refuse(exchange, route, phases) ?? decide(exchange, route, phases))
   if (answer !== undefined) {
     reply(exchange, answer, phases)
     return undefined

@@ -163,6 +163,26 @@ suite('PROXY headers', () => {
     await using bed = await startBed({ settings })
     assert.match(await bed.exchange(`PROXY UNKNOWN\r\nPROXY UNKNOWN\r\n${LAST}`), /^HTTP\/1\.1 400 /)
   })
+  test('that name nobody (LOCAL, UNKNOWN) leave the peer its own address', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings })
+    const local = '\r\n\r\n\0\r\nQUIT\n\x20\x11\0\x0c\xcb\0\x71\x09\x7f\0\0\x01\x12\x34\0\x50'
+    for (const header of ['PROXY UNKNOWN\r\n', local]) assert.match(await bed.exchange(header + LAST), /fine$/)
+    assert.equal(app.received.join('').match(/X-Forwarded-For: 127\.0\.0\.1\r\n/g)?.length, 2)
+  })
+  test('cut short, endless or of another version close the connection, on the git port as well', async () => {
+    await using git = await startApp(socket => socket.write('hello'))
+    await using bed = await startBed({ git, settings, limits: { firstByteMs: 80 } })
+    const v2 = '\r\n\r\n\0\r\nQUIT\n'
+    for (const bytes of [`PROXY TCP4 ${'1'.repeat(200)}`, `${v2}\x21\x11\xff\xff`, `${v2}\x31\x11\0\x0c`, `${v2}\x21\x11\0\x0c\x01`])
+      for (const port of [bed.port, bed.gitPort]) {
+        const client = new RawClient(connect(port, '127.0.0.1'))
+        client.send(bytes)
+        await client.ended
+        assert.equal(client.text, '')
+      }
+    assert.equal(git.sockets.length, 0)
+  })
   test('are believed of trusted peers only', async () => {
     await using app = await startHttpApp(() => ok('fine'))
     await using bed = await startBed({ apps: { 'shop.test': app }, settings: { ...settings, trusted: addressMatcher(['10.0.0.0/8']) } })
@@ -220,6 +240,29 @@ suite('Server.drain()', () => {
       client.destroy()
     }
     await drained
+  })
+  test('ends upgraded connections one after the other, on both sides', async () => {
+    await using app = await startApp(socket =>
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')),
+    )
+    await using bed = await startBed({ apps: { 'shop.test': app } })
+    const endedAt: number[] = []
+    const began = performance.now()
+    const clients = Array.from({ length: 10 }, () => {
+      const client = bed.send('GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      void client.ended.then(() => {
+        endedAt.push(performance.now() - began)
+        client.destroy()
+      })
+      return client
+    })
+    await Promise.all(clients.map(client => client.until('101')))
+    await bed.server.drain(1000)
+    assert.equal(endedAt.length, 10)
+    assert.ok(clients.every(client => client.how === 'fin'))
+    // Spread over 800 ms; a busy machine may be late, never early.
+    assert.ok((endedAt[9] as number) - (endedAt[0] as number) > 400, `${endedAt}`)
+    await until(() => app.open.size === 0)
   })
   test('cuts at its deadline', async () => {
     await using app = await startApp(() => {})

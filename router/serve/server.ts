@@ -14,6 +14,7 @@ import type { Explanation, WhyQuestion } from '../questions.ts'
 
 import { Relay } from '../stream/relay.ts'
 import type { EndpointMoves } from '../table/endpoint-moves.ts'
+import { normalHost } from '../table/host.ts'
 import type { RouteTable } from '../table/route.ts'
 import type { Table } from '../table/table.ts'
 import { AccessLines } from './access-format.ts'
@@ -300,7 +301,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   #connection(socket: Socket, peer: Peer, secure: boolean): Receiver {
-    const client = new Client(peer.address, peer.port, secure, peer.proxied)
+    const serverName = secure ? normalHost((socket as TLSSocket).servername || '') : ''
+    const client = new Client(peer.address, peer.port, secure, peer.proxied, serverName)
     const isHttp2 = secure && (socket as TLSSocket).alpnProtocol === 'h2'
     const connection = isHttp2 ? new Session(socket, client, this) : new Connection(socket, client, this)
     this.#tally.stats.connectionsAccepted++

@@ -143,6 +143,8 @@ export interface RouteTable {
   match(host: string, target: string): Route | undefined
   /** The pages of a ConfigMap that a route or the settings name. */
   pages(configMap: string): ErrorPages | undefined
+  /** Whether a request for a host has no place on a TLS connection that named another server; absent: never. */
+  misdirects?(serverName: string, host: string): boolean
   /** Where raw connections of the git port go; absent: no builder. */
   readonly git: Route | undefined
   readonly settings: RouterSettings

@@ -73,6 +73,14 @@ export class Table implements RouteTable {
     return (key === undefined ? undefined : certificates.get(key)) ?? certificates.get(defaultCertificate ?? '')
   }
 
+  /** Both are claimed, in different namespaces, and different certificates are shown for them. */
+  misdirects(serverName: string, host: string): boolean {
+    const named = this.explain(serverName)?.route.namespace
+    const asked = this.explain(host)?.route.namespace
+    if (named === undefined || asked === undefined || named === asked) return false
+    return this.certificate(serverName) !== this.certificate(host)
+  }
+
   /** The certificate for clients that name no server. */
   get defaultCertificate(): Certificate | undefined {
     return this.#parts.certificates.get(this.#parts.defaultCertificate ?? '')
