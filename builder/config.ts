@@ -2,6 +2,7 @@ import {
   bytes,
   duration,
   type Environment,
+  flag,
   integer,
   optional,
   parsed,
@@ -46,6 +47,8 @@ export function builderConfig(env: Environment) {
     sourceBytesMax: bytes('BUILDER_SOURCE_MAX', '500M'),
     sourceFileCountMax: integer('BUILDER_SOURCE_FILES_MAX', '50000', { min: 1 }),
 
+    /** Whether the router says who connects: then the SSH port must be reachable for the router alone, as the header is believed. */
+    proxyProtocol: flag('BUILDER_PROXY_PROTOCOL', 'false'),
     connectionCountMax: integer('BUILDER_CONNECTIONS_MAX', '128', { min: 1 }),
     authTimeoutMs: duration('BUILDER_AUTH_TIMEOUT', '30s'),
     keepaliveMs: duration('BUILDER_KEEPALIVE', '15s'),

@@ -76,7 +76,7 @@ export async function startBuilder(parts: {
       await startSshServer(
         { host: config.bind, port: config.sshPort },
         {
-          ...{ hostKeys, git, log, limits: config, findKey: controlPlane.findKey },
+          ...{ hostKeys, git, log, limits: config, proxyProtocol: config.proxyProtocol, findKey: controlPlane.findKey },
           onConnections: count => metrics.sshConnections.set({}, count),
         },
       ),

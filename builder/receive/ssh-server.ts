@@ -7,6 +7,7 @@ import type { Log } from '../../kernel/log.ts'
 import { parseProtocol, parseSshCommand } from './git-command.ts'
 import type { GitServer } from './git-server.ts'
 import { remoteError } from './pkt-line.ts'
+import { takeProxyHeader } from './proxy-header.ts'
 import { refusal } from './refusal.ts'
 
 /** Encrypt-then-MAC or AEAD only, no SHA-1, no CBC; each is known to OpenSSH since 6.5 of 2014. */
@@ -41,11 +42,19 @@ const PACKET_BYTES_MIN = 1024
 /** Who has proved to hold a key; without a user when the control plane could not be asked who that is. */
 type Principal = HookKey | 'unavailable'
 
+interface ConnectionState {
+  authenticated: boolean
+  /** The address of who pushes, as far as it is known. */
+  client: string
+}
+
 export interface SshServerParts {
   readonly hostKeys: readonly string[]
   readonly git: GitServer
   readonly log: Log
   readonly limits: { connectionCountMax: number; authTimeoutMs: number; keepaliveMs: number }
+  /** Whether each connection begins with a PROXY header of the router. */
+  readonly proxyProtocol: boolean
   /** @returns `undefined` for a key that nobody has. @throws when the control plane cannot tell */
   findKey(fingerprint: string): Promise<HookKey | undefined>
   onConnections(count: number): void
@@ -59,7 +68,7 @@ export interface SshServerParts {
  */
 export async function startSshServer(address: { host: string; port: number }, parts: SshServerParts): Promise<Running & { port: number }> {
   const { log, limits } = parts
-  const sockets = new Map<Socket, { authenticated: boolean }>()
+  const sockets = new Map<Socket, ConnectionState>()
   const sshServer = new ssh2.Server(
     {
       hostKeys: [...parts.hostKeys],
@@ -71,7 +80,7 @@ export async function startSshServer(address: { host: string; port: number }, pa
     connection => {
       const socket = socketOf(connection)
       const state = sockets.get(socket)
-      connection.on('error', error => log.debug('ssh connection failed', { error: error.message }))
+      connection.on('error', error => log.debug('ssh connection failed', { client: state?.client, error: error.message }))
       if (state) serveConnection(connection, socket, state, parts)
       else socket.destroy()
     },
@@ -84,7 +93,7 @@ export async function startSshServer(address: { host: string; port: number }, pa
       socket.destroy()
       return
     }
-    const state = { authenticated: false }
+    const state: ConnectionState = { authenticated: false, client: '' }
     sockets.set(socket, state)
     parts.onConnections(sockets.size)
     const timer = setTimeout(() => {
@@ -95,7 +104,20 @@ export async function startSshServer(address: { host: string; port: number }, pa
       sockets.delete(socket)
       parts.onConnections(sockets.size)
     })
-    sshServer.injectSocket(socket)
+    if (!parts.proxyProtocol) {
+      state.client = socket.remoteAddress ?? ''
+      sshServer.injectSocket(socket)
+      return
+    }
+    takeProxyHeader(socket)
+      .then(client => {
+        state.client = client
+        if (!socket.destroyed) sshServer.injectSocket(socket)
+      })
+      .catch(error => {
+        log.warn('connection refused', { error: (error as Error).message })
+        socket.destroy()
+      })
   })
   await new Promise<void>((resolve, reject) => {
     listener.once('error', reject)
@@ -117,7 +139,7 @@ export async function startSshServer(address: { host: string; port: number }, pa
 }
 
 /** When all places are taken, the connection that has waited longest to say who it is makes room. */
-function dropStranger(sockets: Map<Socket, { authenticated: boolean }>): boolean {
+function dropStranger(sockets: Map<Socket, ConnectionState>): boolean {
   for (const [socket, state] of sockets) {
     if (state.authenticated) continue
     socket.destroy()
@@ -127,7 +149,7 @@ function dropStranger(sockets: Map<Socket, { authenticated: boolean }>): boolean
   return false
 }
 
-function serveConnection(connection: Connection, socket: Socket, state: { authenticated: boolean }, parts: SshServerParts): void {
+function serveConnection(connection: Connection, socket: Socket, state: ConnectionState, parts: SshServerParts): void {
   const gone = new AbortController()
   let principal: Principal | undefined
   let failures = 0
@@ -141,7 +163,7 @@ function serveConnection(connection: Connection, socket: Socket, state: { authen
   connection.on('authentication', context => {
     authenticate(context, parts)
       .catch(error => {
-        parts.log.warn('ssh authentication failed', { error })
+        parts.log.warn('ssh authentication failed', { client: state.client, error })
         return undefined
       })
       .then(found => {

@@ -20,7 +20,6 @@ import type { Table } from '../table/table.ts'
 import { AccessLines } from './access-format.ts'
 import type { AccessLogFormat } from './access-line.ts'
 import { AccessLog, type AccessLogTarget } from './access-log.ts'
-import { choose } from './balance.ts'
 import { Client } from './client.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Downstream, Exchange, RequestSink } from './exchange.ts'
@@ -314,24 +313,20 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
 
   #relay(socket: Socket, peer: Peer): Receiver {
     const route = this.table().git
-    const endpoint = route === undefined ? undefined : choose(route.endpoints, this.pool)
-    if (route === undefined || endpoint === undefined) {
+    if (route === undefined || !route.endpoints.some(({ serving }) => serving)) {
       this.#log.warn('git connection refused: no builder', { client: peer.address })
       socket.destroy()
       return { received: () => {} }
     }
-    const home = this.pool.begin(endpoint)
-    const relay = new Relay(socket, endpoint, this.wheel, route.policy, (end, ended) => {
-      home.end()
+    const relay = new Relay(socket, peer, route, this.pool, (end, ended) => {
       this.#relays.delete(ended)
-      if (end === 'refused' || end === 'timeout') {
-        this.pool.failed(home, true)
-        this.#log.warn('git connection failed', { client: peer.address, endpoint: endpoint.key, end })
-      }
+      if (end === 'refused' || end === 'timeout')
+        this.#log.warn('git connection failed', { client: peer.address, endpoint: ended.endpoint?.key, end })
       this.#noteEmpty()
     })
     this.#tally.stats.gitConnectionsAccepted++
     this.#relays.add(relay)
+    relay.start()
     return relay
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { suite, test } from 'node:test'
+import { readProxyHeader } from '../serve/proxy-protocol.ts'
 import { RawClient, startApp, startBed, until } from '../serve/testbed.ts'
 import { addressMatcher, endpoint } from '../table/route.ts'
 
@@ -41,6 +42,38 @@ suite('Relay', () => {
     await client.ended
     assert.equal(client.text, `took ${size}`)
     assert.equal(client.how, 'fin')
+    await until(() => bed.server.stats().gitConnectionsOpen === 0)
+  })
+  test('goes to another builder when one refuses or does not take it, and tells who connects where that is wanted', async () => {
+    await using builder = await startApp(socket => socket.on('data', chunk => socket.write(`got ${chunk.length}`)))
+    const gone = await startApp(() => {})
+    await gone[Symbol.asyncDispose]()
+    await using bed = await startBed({ git: builder, policy: { proxyHeader: true } })
+    const route = { ...bed.table.git!, endpoints: [gone.endpoint, builder.endpoint] }
+    bed.table = { ...bed.table, git: route }
+    for (let round = 0; round < 12; round++) {
+      const client = open(bed.gitPort)
+      client.send('hello')
+      await client.until('got ')
+      const bytes = Buffer.from(builder.received[round]!, 'latin1')
+      const header = readProxyHeader(bytes)
+      assert.ok(header)
+      assert.equal(header.address, '127.0.0.1')
+      assert.equal(header.port, (client.socket as { localPort?: number }).localPort)
+      await until(() => builder.received[round]!.endsWith('hello'))
+      client.destroy()
+    }
+    assert.ok(bed.server.stats().ejections <= 2)
+    await until(() => bed.server.stats().gitConnectionsOpen === 0)
+  })
+  test('resets the client when all builders refuse', async () => {
+    const all = await Promise.all([startApp(() => {}), startApp(() => {})])
+    await using bed = await startBed({ git: all[0]! })
+    bed.table = { ...bed.table, git: { ...bed.table.git!, endpoints: all.map(({ endpoint }) => endpoint) } }
+    for (const app of all) await app[Symbol.asyncDispose]()
+    const client = open(bed.gitPort)
+    await client.ended
+    assert.equal(client.how, 'reset')
     await until(() => bed.server.stats().gitConnectionsOpen === 0)
   })
   test('passes on the end of the builder while the client still sends', async () => {

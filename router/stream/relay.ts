@@ -1,15 +1,20 @@
 import type { Socket } from 'node:net'
 import { UNTIL_CLOSE } from '../http1/body.ts'
+import type { EndpointState } from '../http1/endpoint-state.ts'
+import type { Pool } from '../http1/pool.ts'
 import { connectSocket, type Receiver } from '../http1/sockets.ts'
 import type { Timed, Wheel } from '../http1/wheel.ts'
 import { MessageWriter } from '../http1/writer.ts'
-import type { Endpoint } from '../table/route.ts'
+import { choose } from '../serve/balance.ts'
+import { writeProxyHeader } from '../serve/proxy-header.ts'
+import { type Endpoint, plainAddress, type Route } from '../table/route.ts'
 
-/** What a relay is granted. */
-export interface RelayTimes {
-  readonly connectTimeoutMs: number
-  /** Longest silence in both directions together. */
-  readonly idleTimeoutMs: number
+const ATTEMPTS_MAX = 3
+
+/** A client's address. */
+export interface RelayPeer {
+  readonly address: string
+  readonly port: number
 }
 
 /** How a relay ended: `done` when both sides ended theirs, else what broke it. */
@@ -17,14 +22,21 @@ export type RelayEnd = 'done' | 'refused' | 'timeout' | 'idle' | 'reset'
 
 /**
  * Joins a client's connection to an endpoint, byte for byte: git's SSH to the builder. Each side goes at the pace of the other, each end of
- * one side is passed on as an end (git sends its pack and then waits for the answer), a reset of one side resets the other.
+ * one side is passed on as an end (git sends its pack and then waits for the answer), a reset of one side resets the other. An endpoint
+ * that does not take the connection leaves it to another.
  */
 export class Relay implements Receiver, Timed {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
+  /** The endpoint of the last attempt. */
+  endpoint: Endpoint | undefined
   readonly #client: Socket
+  readonly #peer: RelayPeer
+  readonly #route: Route
+  readonly #pool: Pool
   readonly #wheel: Wheel
-  readonly #times: RelayTimes
+  #home: EndpointState | undefined
+  #attempts = 0
   readonly #over: (end: RelayEnd, relay: Relay) => void
   readonly #toClient: MessageWriter
   #app: Socket | undefined
@@ -34,10 +46,13 @@ export class Relay implements Receiver, Timed {
   #appEnded = false
   #finished = false
 
-  constructor(client: Socket, to: Endpoint, wheel: Wheel, times: RelayTimes, over: (end: RelayEnd, relay: Relay) => void) {
+  /** @param peer who is at the other end of `client`, whatever stands between */
+  constructor(client: Socket, peer: RelayPeer, route: Route, pool: Pool, over: (end: RelayEnd, relay: Relay) => void) {
     this.#client = client
-    this.#wheel = wheel
-    this.#times = times
+    this.#peer = peer
+    this.#route = route
+    this.#pool = pool
+    this.#wheel = pool.wheel
     this.#over = over
     this.#toClient = new MessageWriter(client, false)
     this.#toClient.begin('', UNTIL_CLOSE)
@@ -47,11 +62,11 @@ export class Relay implements Receiver, Timed {
     client.on('drain', () => this.#app?.resume())
     client.on('error', () => this.destroy('reset'))
     client.on('close', () => this.#closed())
-    wheel.arm(this, times.connectTimeoutMs)
-    connectSocket(to, socket => {
-      this.#watch(socket)
-      return { received: (bytes, at, end) => this.#answer(bytes, at, end) }
-    })
+  }
+
+  /** Begins the first attempt; whoever calls it has kept the relay somewhere, as it may be over at once. */
+  start(): void {
+    this.#attempt('refused')
   }
 
   /** Bytes of the client. */
@@ -67,7 +82,8 @@ export class Relay implements Receiver, Timed {
   }
 
   expired(): void {
-    this.destroy(this.#toApp === undefined ? 'timeout' : 'idle')
+    if (this.#toApp === undefined) this.#attempt('timeout')
+    else this.destroy('idle')
   }
 
   /** Cuts both sides. */
@@ -75,6 +91,7 @@ export class Relay implements Receiver, Timed {
     if (this.#finished) return
     this.#finished = true
     this.#wheel.disarm(this)
+    this.#home?.end()
     if (end === 'done') {
       this.#client.destroy()
       this.#app?.destroy()
@@ -85,12 +102,44 @@ export class Relay implements Receiver, Timed {
     this.#over(end, this)
   }
 
+  /**
+   * Goes to an endpoint, or to another one: nothing of the client was sent yet.
+   *
+   * @param end how the attempt before this one ended
+   */
+  #attempt(end: 'refused' | 'timeout'): void {
+    const { endpoints, policy } = this.#route
+    const tried = this.endpoint
+    if (this.#home !== undefined) {
+      this.#pool.failed(this.#home, true)
+      this.#home.end()
+      this.#home = undefined
+      this.#app?.destroy()
+    }
+    const endpoint = choose(endpoints, this.#pool, tried)
+    if (endpoint === undefined || endpoint.key === tried?.key || ++this.#attempts > ATTEMPTS_MAX) {
+      this.destroy(end)
+      return
+    }
+    this.endpoint = endpoint
+    this.#home = this.#pool.begin(endpoint)
+    this.#wheel.arm(this, policy.connectTimeoutMs)
+    connectSocket(endpoint, socket => {
+      this.#watch(socket)
+      return { received: (bytes, at, stop) => this.#answer(bytes, at, stop) }
+    })
+  }
+
   #watch(app: Socket): void {
     this.#app = app
+    const isCurrent = () => this.#app === app && !this.#finished
     app.once('connect', () => {
+      if (!isCurrent()) return
       this.#toApp = new MessageWriter(app, false)
       this.#toApp.begin('', UNTIL_CLOSE)
-      this.#wheel.arm(this, this.#times.idleTimeoutMs)
+      if (this.#route.policy.proxyHeader === true) this.#sayWhoItIs()
+      this.#wheel.arm(this, this.#route.policy.idleTimeoutMs)
+      if (this.#home !== undefined) this.#pool.succeeded(this.#home)
       const early = this.#early
       this.#early = undefined
       if (early !== undefined) this.received(early, 0, early.length)
@@ -102,8 +151,21 @@ export class Relay implements Receiver, Timed {
       this.#client.end()
     })
     app.on('drain', () => this.#client.resume())
-    app.on('error', () => this.destroy(this.#toApp === undefined ? 'refused' : 'reset'))
-    app.on('close', () => this.#closed())
+    app.on('error', () => {
+      if (!isCurrent()) return
+      if (this.#toApp === undefined) this.#attempt('refused')
+      else this.destroy('reset')
+    })
+    app.on('close', () => {
+      if (isCurrent()) this.#closed()
+    })
+  }
+
+  #sayWhoItIs(): void {
+    const { localAddress = '', localPort = 0 } = this.#client
+    const header = writeProxyHeader(this.#peer, { address: plainAddress(localAddress), port: localPort })
+    this.#toApp?.payload(header, 0, header.length)
+    this.#toApp?.flush()
   }
 
   #answer(bytes: Buffer, at: number, end: number): void {
@@ -126,6 +188,6 @@ export class Relay implements Receiver, Timed {
   }
 
   #moved(): void {
-    this.deadlineAt = this.#wheel.after(this.#times.idleTimeoutMs)
+    this.deadlineAt = this.#wheel.after(this.#route.policy.idleTimeoutMs)
   }
 }

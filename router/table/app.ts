@@ -157,7 +157,7 @@ const IGNORED = [
 ]
 
 // The builder's Service is routable too and carries those of its git port; `routable` is a label, but stands among the annotations of some.
-const READ_ELSEWHERE = ['nginx.connectTimeout', 'nginx.tcpTimeout', 'routable']
+const READ_ELSEWHERE = ['nginx.connectTimeout', 'nginx.tcpTimeout', 'x-proxy-protocol', 'routable']
 
 function readDomains(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] {
   const domains = annotations.items('domains', parseDomain)

@@ -4,7 +4,7 @@ import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import { Annotations, type Family } from './annotations.ts'
 import { readEndpoints } from './endpoints.ts'
 import type { RouteSpec } from './spec.ts'
-import { parseTimeout } from './values.ts'
+import { parseTimeout, parseWord } from './values.ts'
 
 /** The port of the builder's Service that git's SSH goes to. */
 const GIT_PORT = 2222
@@ -13,6 +13,7 @@ const GIT_PORT = 2222
 export function buildGitRoute(builder: Stored<Service> | undefined, slices: readonly EndpointSlice[], family: Family): RouteSpec | null {
   if (!builder?.spec?.ports?.some(({ port }) => port === GIT_PORT)) return null
   const annotations = new Annotations(builder.metadata.annotations, family)
+  const proxyHeader = annotations.one('x-proxy-protocol', 'off', text => parseWord(text, ['v2', 'off'])) === 'v2'
   const policy = {
     connectTimeoutMs: annotations.one('nginx.connectTimeout', 10_000, parseTimeout),
     idleTimeoutMs: annotations.one('nginx.tcpTimeout', 1_200_000, parseTimeout),
@@ -20,6 +21,7 @@ export function buildGitRoute(builder: Stored<Service> | undefined, slices: read
     sslEnforce: false,
     requestStart: false,
     bodyBytesMax: 0,
+    ...(proxyHeader && { proxyHeader }),
   }
   const { name, namespace = '' } = builder.metadata
   return { app: name, namespace, service: name, policy, endpoints: readEndpoints(builder, slices, GIT_PORT), locations: [] }

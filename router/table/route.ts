@@ -51,6 +51,8 @@ export interface Policy {
   readonly requestBufferBytes?: number
   /** The share of requests that may be sent a second time; absent: the usual one. */
   readonly retryPercent?: number
+  /** Of the git port: whether the builder is told the client's address by a PROXY header. */
+  readonly proxyHeader?: boolean
   /** Largest request body; 0: no limit. */
   readonly bodyBytesMax: number
   /** What the app's extensions ask for; absent: nothing. */
