@@ -126,7 +126,7 @@ interface World {
 /** One request to an app with these annotations. */
 async function ask(annotations: Record<string, string>, request: string, { policy, settings, fields }: World = {}): Promise<string> {
   const entries = Object.entries(annotations).map(([key, value]) => [`router.drycc.cc/${key}`, value])
-  const spec = readEdge(new Annotations(Object.fromEntries(entries), 'router.drycc.cc/'), DOMAINS)
+  const spec = readEdge(new Annotations(Object.fromEntries(entries), 'router.drycc.cc/'), { namespace: 'shop', domains: DOMAINS })
   await using app = await startHttpApp(seen => ok(`seen ${seen.method} ${seen.target}`, fields))
   const edge = spec && { edge: reviveEdge(spec) }
   const apps = Object.fromEntries(DOMAINS.map(domain => [domain, app]))

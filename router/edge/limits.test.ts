@@ -59,7 +59,7 @@ suite('An app that hangs', () => {
     await using well = await startHttpApp(() => ok('well'))
     await using bed = await startBed({
       apps: { 'hangs.test': hanging, 'shop.test': well },
-      limits: { appRequestsMax: 2, connectionsMax: 8 },
+      limits: { appRequestsMax: 2 },
     })
     const clients = Array.from({ length: 6 }, () => bed.send(GET.replace('shop', 'hangs')))
     const refused = clients.map(client =>

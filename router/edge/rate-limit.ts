@@ -1,3 +1,4 @@
+import { clientRange } from '../serve/client-range.ts'
 import type { AppLoad } from '../table/app-load.ts'
 import type { Rate } from '../table/extensions/rate-limit.ts'
 import { Generations } from './generations.ts'
@@ -41,21 +42,4 @@ export class RateLimiter {
     load.bucketFullAt = fullAt + intervalMs
     return 0
   }
-}
-
-/** Whom an address stands for: IPv4 for itself, IPv6 for its /64, as that is what one subscriber has at least. */
-export function clientRange(address: string): string {
-  if (!address.includes(':')) return address
-  const [front = '', back] = address.toLowerCase().split('::')
-  const groups = front === '' ? [] : front.split(':')
-  if (back !== undefined) {
-    const rest = back === '' ? [] : back.split(':')
-    const restCount = rest.length + (back.includes('.') ? 1 : 0)
-    while (groups.length + restCount < 8) groups.push('0')
-    groups.push(...rest)
-  }
-  return `${groups
-    .slice(0, 4)
-    .map(group => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
 }

@@ -17,7 +17,11 @@ export function refuse(exchange: Exchange, route: Route, phases: Phases): Reply 
   if (allow !== undefined && !allow.check(origin.address)) return errorReply('R12')
   if (goesInCircle(head.loop)) return errorReply('R13')
   if (edge === undefined) return undefined
-  return rateReply(exchange, route, edge, phases) ?? (edge.cors === undefined ? undefined : preflightReply(exchange, edge.cors))
+  return (
+    rateReply(exchange, route, edge, phases) ??
+    (edge.cors === undefined ? undefined : preflightReply(exchange, edge.cors)) ??
+    (edge.auth === undefined ? undefined : leaveInsecure(exchange, route, phases))
+  )
 }
 
 /**
@@ -36,6 +40,13 @@ export function decide(exchange: Exchange, route: Route, phases: Phases): Reply 
   }
   if (policy.bodyBytesMax > 0 && head.length > policy.bodyBytesMax) return errorReply('R43')
   return admit(exchange, route, phases)
+}
+
+/** Before a password is asked for: where https is enforced it must not travel in clear, and the browser is to keep it for the right host. */
+function leaveInsecure(exchange: Exchange, { policy }: Route, phases: Phases): Reply | undefined {
+  if (policy.sslEnforce && !exchange.origin.secure) return httpsReply(exchange, phases.httpsPort())
+  const host = policy.edge?.canonicalHost
+  return host === undefined ? undefined : canonicalReply(exchange, host)
 }
 
 /** @param port where clients reach https; named unless it is the usual one */

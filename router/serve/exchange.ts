@@ -61,6 +61,11 @@ export interface RequestSink {
   clientEnded(): void
 }
 
+/** Who takes a request on. The body may come as soon as it is started, so whoever passes it on must know it by then. */
+export interface Startable extends RequestSink {
+  start(): void
+}
+
 /** One request and its answer: what is known of it, for the phases that it passes and for the record of it. */
 export class Exchange {
   /** Replaced by that of the whole request where its body was gathered first. */

@@ -95,6 +95,7 @@ function conditionsOf({ policy, steering }: Route, { from, isSecure }: WhyQuesti
     allow && `whitelist lets in only some clients: ${verdict(allow.check(address))}`,
     edge?.clientRate && 'x-rate-limit: one client may be answered 429 (R15)',
     edge?.appRate && 'x-rate-limit-app: all clients together may be answered 429 (R15)',
+    edge?.auth !== undefined && `x-basic-auth: who knows no password of Secret ${edge.auth} is answered 401 (R14)`,
     policy.maintenance && 'maintenance: decides (R21)',
     policy.sslEnforce && `ssl.enforce, of the app or the router: ${isSecure ? 'passes' : 'decides, redirects to https'}`,
     edge?.canonicalHost !== undefined && `x-canonical-host: other hosts are sent to ${edge.canonicalHost}`,

@@ -72,13 +72,17 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   /** Begins the first attempt. */
   start(): void {
-    const { retries, policy } = this.#route
-    retries?.request()
-    if (policy.requestTimeoutMs !== undefined) {
-      this.#ceiling = new Ceiling(() => this.#fail('R39'))
-      this.#phases.pool.wheel.arm(this.#ceiling, policy.requestTimeoutMs)
+    try {
+      const { retries, policy } = this.#route
+      retries?.request()
+      if (policy.requestTimeoutMs !== undefined) {
+        this.#ceiling = new Ceiling(() => this.#fail('R39'))
+        this.#phases.pool.wheel.arm(this.#ceiling, policy.requestTimeoutMs)
+      }
+      this.#attempt(undefined)
+    } catch (error) {
+      this.crashed(error)
     }
-    this.#attempt(undefined)
   }
 
   #attempt(tried: Endpoint | undefined): void {

@@ -1,7 +1,8 @@
+import { authenticate } from '../edge/authenticate.ts'
 import type { RequestHead } from '../http1/head.ts'
 import type { Route } from '../table/route.ts'
 import { decide, decideUnclaimed, isHealthCheck, misdirected, refuse } from './decide.ts'
-import { type Downstream, Exchange, type RequestSink } from './exchange.ts'
+import { type Downstream, Exchange, type RequestSink, type Startable } from './exchange.ts'
 import { Forward } from './forward.ts'
 import { newRequestId } from './headers.ts'
 import type { Phases } from './phases.ts'
@@ -25,27 +26,31 @@ export function handle(head: RequestHead, body: string, downstream: Downstream, 
   const claimed = table.match(head.host, head.target)
   const route = claimed ?? defaultRoute(exchange)
   exchange.route = route
-  const answer =
-    route === undefined
-      ? decideUnclaimed(exchange)
-      : (misdirected(exchange) ?? refuse(exchange, route, phases) ?? decide(exchange, route, phases))
+  const answer = route === undefined ? decideUnclaimed(exchange) : (misdirected(exchange) ?? refuse(exchange, route, phases))
   if (answer !== undefined) {
     reply(exchange, answer, phases)
     return undefined
   }
-  const bufferBytes = (route as Route).policy.requestBufferBytes
-  if (bufferBytes !== undefined && !downstream.requestComplete && head.upgrade === '') {
-    const buffer = new RequestBuffer(exchange, phases, bufferBytes)
-    buffer.start()
-    return buffer
+  const secret = route?.policy.edge?.auth
+  if (secret !== undefined) return authenticate(exchange, secret, phases, () => prepare(exchange, body, phases))
+  const sink = prepare(exchange, body, phases)
+  sink?.start()
+  return sink
+}
+
+/** From where it is known that the client may come in: answers, or says who brings the request to the app once it is started. */
+function prepare(exchange: Exchange, body: string, phases: Phases): Startable | undefined {
+  const { head, downstream } = exchange
+  const route = exchange.route as Route
+  const answer = decide(exchange, route, phases)
+  if (answer !== undefined) {
+    reply(exchange, answer, phases)
+    return undefined
   }
-  const forward = new Forward(exchange, body, phases)
-  try {
-    forward.start()
-  } catch (error) {
-    forward.crashed(error)
-  }
-  return forward
+  const bufferBytes = route.policy.requestBufferBytes
+  return bufferBytes !== undefined && !downstream.requestComplete && head.upgrade === ''
+    ? new RequestBuffer(exchange, phases, bufferBytes)
+    : new Forward(exchange, body, phases)
 }
 
 /** Who serves a host that no app claims: on plain http the default service, save the health check of the router itself (contract 5.1, 5.4). */

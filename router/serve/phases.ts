@@ -1,3 +1,4 @@
+import type { Gate } from '../edge/gate.ts'
 import type { RateLimiter } from '../edge/rate-limit.ts'
 import type { Pool } from '../http1/pool.ts'
 import type { RouteTable } from '../table/route.ts'
@@ -13,6 +14,7 @@ export interface Phases {
   readonly encoders: EncoderCount
   readonly rates: RateLimiter
   readonly buffered: BufferedBytes
+  readonly gate: Gate
   /** How many processes share what an app may have. */
   readonly workers: number
   /** The table of this moment. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket, TlsOptions, Server as TlsServer } from 'node:tls'
 import type { RecentRequest } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
+import { Gate } from '../edge/gate.ts'
 import { RateLimiter } from '../edge/rate-limit.ts'
 import { Connection, type ConnectionHost } from '../http1/connection.ts'
 import type { RequestHead } from '../http1/head.ts'
@@ -98,6 +99,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly buffered: BufferedBytes = { held: 0 }
   readonly encoders = { running: 0 }
   readonly rates: RateLimiter
+  readonly gate = new Gate()
   readonly workers: number
   readonly table: () => RouteTable
   readonly httpsPort: () => number
@@ -201,6 +203,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#refusals.stop()
     this.pool.clear()
     this.wheel.stop()
+    await this.gate.stop()
     await this.#accessLog?.stop()
   }
 

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer as createNetServer, type Socket
 import { type TlsOptions, connect as tlsConnect } from 'node:tls'
 import { createLog, type LogFields, silentLog } from '../../kernel/log.ts'
 import { AppLoad } from '../table/app-load.ts'
+import type { Credentials } from '../table/credentials.ts'
 import { ErrorPages, type ErrorPagesSpec } from '../table/error-pages.ts'
 import {
   DEFAULT_POLICY,
@@ -111,6 +112,8 @@ export interface BedOptions {
   readonly git?: TestApp
   /** Pages by ConfigMap. */
   readonly pages?: Record<string, ErrorPagesSpec>
+  /** By the key of a Secret. */
+  readonly credentials?: Record<string, Credentials>
   readonly httpsPort?: number
   readonly workers?: number
   /** Hears what the server logs as its own fault. */
@@ -186,6 +189,7 @@ export function tableOf(options: BedOptions): RouteTable {
       return route && locate(route, target)
     },
     pages: configMap => pages.get(configMap),
+    credentials: secret => options.credentials?.[secret],
     git: options.git === undefined ? undefined : testRoute('builder', options.git, options.policy ?? {}),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     version: 1,

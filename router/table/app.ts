@@ -105,7 +105,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const compression = readCompression(annotations, lastGood?.compression)
   const whitelist = readWhitelist(annotations, lastGood?.whitelist)
   const hsts = annotations.one('x-hsts', undefined, parseHsts, lastGood?.hsts)
-  const edge = readEdge(annotations, domains, lastGood?.edge)
+  const edge = readEdge(annotations, { namespace, domains }, lastGood?.edge)
   const referrerPolicy = annotations.one('referrerPolicy', undefined, parseReferrerPolicy, lastGood?.referrerPolicy)
   const proxyDomain = annotations.one('proxyDomain', undefined, parseDomain, lastGood?.proxyDomain)
   const proxyLocations = [...new Set(annotations.items('proxyLocations', parsePathPrefix))]

@@ -7,6 +7,7 @@ import type { Fault } from './annotations.ts'
 import { type App, readApp } from './app.ts'
 import { CertificateStore, type CertificateStoreOptions } from './certificate-store.ts'
 import { type Claim, Claims } from './claims.ts'
+import { CredentialStore } from './credential-store.ts'
 import { delegateEdge } from './edge.ts'
 import { readEndpoints } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
@@ -116,6 +117,7 @@ export class TableBuilder {
   readonly #byAuthority = new References()
   readonly #certificates: CertificateStore
   readonly #pages = new PageStore()
+  readonly #credentials = new CredentialStore()
   readonly #routes = new Map<string, RouteSpec>()
   readonly #hosts = new Map<string, HostSpec>()
   readonly #faults = new Map<string, readonly Fault[]>()
@@ -140,7 +142,7 @@ export class TableBuilder {
     if (changes.router) this.#readRouter(snapshot, dirty)
     const signed = [...changes.secrets].flatMap(secret => [...this.#byAuthority.get(secret)])
     for (const key of new Set([...changes.services, ...changes.slices, ...signed])) this.#readApp(snapshot, key, dirty)
-    const certificates = this.#readSecrets(snapshot, changes.secrets, dirty)
+    const { certificates, credentials } = this.#readSecrets(snapshot, changes.secrets, dirty)
     const pages = this.#readPages(snapshot, changes.configMaps, dirty)
     const hosts = this.#assignHosts(dirty)
     const routes = this.#linkRoutes(dirty)
@@ -155,6 +157,7 @@ export class TableBuilder {
       ...(defaultCertificate !== undefined && { defaultCertificate }),
       ...(git !== undefined && { git }),
       ...(pages.length > 0 && { pages }),
+      ...(credentials.length > 0 && { credentials }),
     }
     const isChanged = routes.length + hosts.length + certificates.length > 0 || Object.keys(delta).length > 3
     const faults = this.#collectFaults(dirty)
@@ -177,6 +180,7 @@ export class TableBuilder {
       hosts: [...this.#hosts],
       certificates: this.#certificates.all(),
       pages: this.#pages.all(),
+      credentials: this.#credentials.all(),
       git: this.#git,
       defaultCertificate: this.#defaultCertificate,
     }
@@ -184,7 +188,7 @@ export class TableBuilder {
 
   /** The Secrets that routes name, whether they exist or not. */
   wantedSecrets(): ReadonlySet<string> {
-    return new Set([...this.#certificates.wanted(), ...this.#byAuthority.things()])
+    return new Set([...this.#certificates.wanted(), ...this.#byAuthority.things(), ...this.#credentials.wanted()])
   }
 
   /** The ConfigMaps that routes and the router name, whether they exist or not. */
@@ -326,6 +330,7 @@ export class TableBuilder {
     for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
     for (const secret of this.#byAuthority.set(key, app ? authorityKeys(app) : [])) dirty.secrets.add(secret)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
+    for (const secret of this.#credentials.name(key, app?.edge?.auth)) dirty.secrets.add(secret)
     if (app && !isDeepStrictEqual(app.certificates, before?.certificates))
       for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
   }
@@ -347,13 +352,14 @@ export class TableBuilder {
     return claims
   }
 
-  #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty): TableDelta['certificates'] {
+  #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty) {
     const keys = changed.union(dirty.secrets)
     const { certificates, moved, looked } = this.#certificates.read(key => snapshot.secret(key), keys)
-    for (const app of looked) dirty.faults.add(app)
+    const { credentials, looked: guarded } = this.#credentials.read(key => snapshot.secret(key), keys)
+    for (const app of looked.union(guarded)) dirty.faults.add(app)
     for (const app of moved) for (const pattern of this.#patternsOf(app)) dirty.patterns.add(pattern)
     if ([...keys].some(key => this.#certificates.isPlatform(key))) dirty.faults.add(ROUTER)
-    return certificates
+    return { certificates, credentials }
   }
 
   #readPages(snapshot: Snapshot, changed: ReadonlySet<string> = new Set(), dirty: Dirty) {
@@ -521,6 +527,7 @@ export class TableBuilder {
       ...this.#authorityFaults(app),
       ...this.#certificates.faultsOf(app),
       ...this.#pages.faultsOf(app.pages),
+      ...this.#credentials.faultsOf(app.edge?.auth),
     ]
   }
 

@@ -72,5 +72,5 @@ suite('parseHsts()', () => {
 function read(values: Record<string, string>, lastGood?: EdgeSpec) {
   const entries = Object.entries(values).map(([key, value]) => [`router.drycc.cc/${key}`, value])
   const annotations = new Annotations(Object.fromEntries(entries), 'router.drycc.cc/')
-  return { edge: readEdge(annotations, ['shop.test'], lastGood), faults: annotations.faults }
+  return { edge: readEdge(annotations, { namespace: 'shop', domains: ['shop.test'] }, lastGood), faults: annotations.faults }
 }

@@ -3,7 +3,7 @@ import { type CorsSpec, readCors } from './extensions/cors.ts'
 import { parseRate, type Rate } from './extensions/rate-limit.ts'
 import { parseCanonicalHost, type Redirect, readRedirects } from './extensions/redirects.ts'
 import { type AddressMatcher, addressMatcher } from './route.ts'
-import { parseCidr, parseInteger } from './values.ts'
+import { parseCidr, parseInteger, parseObjectName } from './values.ts'
 
 /** What the router does for an app by the annotations of its own key, in plain values. An app without any of them has none of this. */
 export interface EdgeSpec {
@@ -15,6 +15,8 @@ export interface EdgeSpec {
   /** In flight, and open, in all workers together. */
   readonly requestsMax?: number
   readonly connectionsMax?: number
+  /** The key of the Secret that says who may come in. */
+  readonly auth?: string
   readonly canonicalHost?: string
   readonly redirects?: readonly Redirect[]
   readonly cors?: CorsSpec
@@ -27,13 +29,18 @@ export interface Edge extends Omit<EdgeSpec, 'deny' | 'cors'> {
 }
 
 /** Reads an app's extensions. @returns `undefined` where it has none */
-export function readEdge(annotations: Annotations, domains: readonly string[], lastGood: EdgeSpec = {}): EdgeSpec | undefined {
+export function readEdge(
+  annotations: Annotations,
+  { namespace, domains }: { readonly namespace: string; readonly domains: readonly string[] },
+  lastGood: EdgeSpec = {},
+): EdgeSpec | undefined {
   const denied = annotations.items('x-deny', parseCidr)
   const deny = denied?.length === 0 ? lastGood.deny : denied
   const clientRate = annotations.one('x-rate-limit', undefined, parseRate, lastGood.clientRate)
   const appRate = annotations.one('x-rate-limit-app', undefined, parseRate, lastGood.appRate)
   const requestsMax = annotations.one('x-requests-max', undefined, parseCount, lastGood.requestsMax)
   const connectionsMax = annotations.one('x-connections-max', undefined, parseCount, lastGood.connectionsMax)
+  const auth = annotations.one('x-basic-auth', undefined, text => `${namespace}/${parseObjectName(text)}`, lastGood.auth ?? `${namespace}/`)
   const canonicalHost = annotations.one('x-canonical-host', undefined, text => parseCanonicalHost(text, domains), lastGood.canonicalHost)
   const redirects = readRedirects(annotations, domains, lastGood.redirects)
   const cors = readCors(annotations, lastGood.cors)
@@ -43,6 +50,7 @@ export function readEdge(annotations: Annotations, domains: readonly string[], l
     ...(appRate && { appRate }),
     ...(requestsMax !== undefined && { requestsMax }),
     ...(connectionsMax !== undefined && { connectionsMax }),
+    ...(auth !== undefined && { auth }),
     ...(canonicalHost !== undefined && { canonicalHost }),
     ...(redirects && redirects.length > 0 && { redirects }),
     ...(cors && { cors }),
@@ -52,13 +60,14 @@ export function readEdge(annotations: Annotations, domains: readonly string[], l
 
 /**
  * Of a path that another app serves on a host: who may come in and where addresses lead is the host's, as in contract 5.2, all else the
- * delegate's. A network that either denies is denied; a rate that the delegate leaves open is the host's.
+ * delegate's. A network that either denies is denied; where the delegate asks for no password or rate the host's counts.
  */
 export function delegateEdge(host: EdgeSpec = {}, own: EdgeSpec = {}): EdgeSpec | undefined {
   const { canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
   const deny = [...new Set([...(host.deny ?? []), ...(own.deny ?? [])])]
   const edge: EdgeSpec = {
     ...(host.clientRate && { clientRate: host.clientRate }),
+    ...(host.auth !== undefined && { auth: host.auth }),
     ...rest,
     ...(deny.length > 0 && { deny }),
     ...(host.canonicalHost !== undefined && { canonicalHost: host.canonicalHost }),

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import type { UpstreamTls } from '../tls/upstream-tls.ts'
 import type { AppLoad } from './app-load.ts'
+import type { Credentials } from './credentials.ts'
 import type { Edge } from './edge.ts'
 import type { ErrorPages } from './error-pages.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
@@ -147,6 +148,8 @@ export interface RouteTable {
   pages(configMap: string): ErrorPages | undefined
   /** Whether a request for a host has no place on a TLS connection that named another server; absent: never. */
   misdirects?(serverName: string, host: string): boolean
+  /** Who may come in by a Secret that a route names; absent: nobody. */
+  credentials(secret: string): Credentials | undefined
   /** Where raw connections of the git port go; absent: no builder. */
   readonly git: Route | undefined
   readonly settings: RouterSettings

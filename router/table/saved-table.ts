@@ -13,8 +13,9 @@ const REST_FACTOR = 100
 const LINE_ENTRIES = 250
 
 /**
- * The last table on disk, so that a router which starts while the API server is away serves what it last knew. Certificates and keys are
- * left out: they are Secrets, and a disk is not where those belong. Until they can be read again names show the self-signed certificate.
+ * The last table on disk, so that a router which starts while the API server is away serves what it last knew. Certificates, keys
+ * and passwords are left out: they are Secrets, and a disk is not where those belong. Until they can be read again names show the self-signed
+ * certificate, and apps that ask for a password let nobody in.
  *
  * The file is lines of JSON: the table without its routes and hosts, some of these a line, and a last line that says so.
  */
@@ -57,7 +58,7 @@ export class SavedTable {
   #write(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const table = { ...this.#whole!(), certificates: [], defaultCertificate: null }
+    const table = { ...this.#whole!(), certificates: [], credentials: [], defaultCertificate: null }
     this.#writing = this.#writing.then(async () => {
       const began = performance.now()
       try {

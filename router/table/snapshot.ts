@@ -157,7 +157,7 @@ export class ClusterWatch implements Snapshot {
     const allowed = missing.slice(0, Math.max(NAMED_SECRETS_MAX - this.#named.size, 0))
     for (const key of allowed) this.#watchNamed(key)
     if (allowed.length < missing.length)
-      this.#options.log.warn('too many certificates missing or not of type kubernetes.io/tls, the rest is not watched', {
+      this.#options.log.warn('too many Secrets missing or not of type kubernetes.io/tls, the rest is not watched', {
         watched: NAMED_SECRETS_MAX,
         rest: missing.length - allowed.length,
       })

@@ -1,4 +1,5 @@
 import type { Certificate } from '../tls/certificates.ts'
+import type { Credentials } from './credentials.ts'
 import type { EdgeSpec } from './edge.ts'
 import type { ErrorPagesSpec } from './error-pages.ts'
 import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
@@ -64,6 +65,8 @@ export interface TableDelta {
   readonly certificates: readonly (readonly [secret: string, certificate: Certificate | null])[]
   /** Pages by the ConfigMap that holds them; absent: as before. */
   readonly pages?: readonly (readonly [configMap: string, pages: ErrorPagesSpec | null])[]
+  /** Who may come in, by the Secret that says so; absent: as before. */
+  readonly credentials?: readonly (readonly [secret: string, credentials: Credentials | null])[]
   /** Absent: as before. */
   readonly git?: RouteSpec | null
   /** The key of the certificate for hosts without one of their own; absent: as before, `null`: a self-signed one. */

@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
 import { Loads } from './app-load.ts'
+import type { Credentials } from './credentials.ts'
 import { reviveEdge } from './edge.ts'
 import { ErrorPages } from './error-pages.ts'
 import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
@@ -86,6 +87,10 @@ export class Table implements RouteTable {
     return this.#parts.certificates.get(this.#parts.defaultCertificate ?? '')
   }
 
+  credentials(secret: string): Credentials | undefined {
+    return this.#parts.credentials.get(secret)
+  }
+
   pages(configMap: string): ErrorPages | undefined {
     return this.#parts.pages.get(configMap)
   }
@@ -102,6 +107,7 @@ export class Table implements RouteTable {
       routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, loads, key) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
       settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
+      credentials: before.credentials.with((delta.credentials ?? []).map(([key, credentials]) => [key, credentials ?? undefined])),
       pages: before.pages.with((delta.pages ?? []).map(([key, pages]) => [key, pages ? new ErrorPages(pages) : undefined])),
       tls: delta.settings?.tls ?? before.tls,
       git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git, loads) : undefined,
@@ -135,6 +141,7 @@ interface Parts {
   readonly routes: SharedMap<Route>
   readonly certificates: SharedMap<Certificate>
   readonly pages: SharedMap<ErrorPages>
+  readonly credentials: SharedMap<Credentials>
   readonly settings: RouterSettings
   readonly tls: TlsSettings
   readonly git: Route | undefined
@@ -155,6 +162,7 @@ const EMPTY: Parts = {
   routes: SharedMap.empty(),
   certificates: SharedMap.empty(),
   pages: SharedMap.empty(),
+  credentials: SharedMap.empty(),
   settings: DEFAULT_SETTINGS,
   tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,

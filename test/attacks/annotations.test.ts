@@ -47,7 +47,7 @@ const VALUES = [
 const APP_KEYS = (
   'domains regexDomain certificates whitelist connectTimeout tcpTimeout maintenance disableRequestStartHeader referrerPolicy ssl.enforce ' +
   'proxyDomain proxyLocations nginx.proxyBuffers.size ssl.protocols ssl.hsts.maxAge x-allow x-deny x-canonical-host x-redirects x-hsts x-cors-origins x-cors-methods ' +
-  'x-cors-max-age x-rate-limit x-requests-max no.such.key __proto__'
+  'x-cors-max-age x-rate-limit x-requests-max x-basic-auth no.such.key __proto__'
 ).split(' ')
 const ROUTER_KEYS = (
   'platformDomain defaultTimeout requestIDs gzip.enabled gzip.compLevel gzip.types gzip.proxied bodySize largeHeaderBuffersCount ' +
