@@ -17,6 +17,8 @@ export interface AdminOptions {
   readonly metrics?: Metrics
   /** Why the role is not ready; empty when it is. */
   readonly ready: () => readonly string[]
+  /** What is to be said beside "ready", a line each: for whoever looks, not for who decides. */
+  readonly notes?: () => readonly string[]
   /** Further pages by their path; one of these names goes before the page that every role has. */
   readonly routes?: Readonly<Record<string, (url: URL, accept: string) => AdminReply | Promise<AdminReply>>>
 }
@@ -62,7 +64,9 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
   if (path === '/healthz') return { body: 'ok\n' }
   if (path === '/readyz') {
     const reasons = options.ready()
-    return reasons.length === 0 ? { body: 'ok\n' } : { status: 503, body: `${reasons.join('\n')}\n` }
+    return reasons.length === 0
+      ? { body: ['ok', ...(options.notes?.() ?? []), ''].join('\n') }
+      : { status: 503, body: `${reasons.join('\n')}\n` }
   }
   if (path === '/metrics' && options.metrics) return { type: METRICS_TYPE, body: await options.metrics.text() }
   return { status: 404, body: 'Not found\n' }

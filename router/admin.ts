@@ -22,6 +22,8 @@ export interface AdminOptions {
   readonly fleet: () => Fleet | undefined
   /** Why no request should be sent here; empty: all is well. */
   readonly ready: () => readonly string[]
+  /** What `/readyz` says beside "ok". */
+  readonly notes: () => readonly string[]
 }
 
 /**
@@ -45,6 +47,7 @@ export async function startAdminPorts(options: AdminOptions): Promise<AdminPorts
       log,
       metrics,
       ready,
+      notes: options.notes,
       routes: {
         '/routes': url => routesPage(builder, url),
         '/why': (url, accept) => whyPage(builder, options.fleet(), url, accept),

@@ -8,6 +8,7 @@ import { collectGarbage } from '../kernel/memory.ts'
 import { startAdminPorts } from './admin.ts'
 import { usableAddresses } from './bind.ts'
 import type { RouterConfig } from './config.ts'
+import { ConfigAge } from './config-age.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { routerMetrics } from './metrics.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
@@ -63,6 +64,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))
 
     const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps })
+    // A folder is there or the process is not; only a server can be away.
+    const age = config.manifests ? undefined : stack.add('age of the configuration', new ConfigAge(() => watch.ageMs(), log))
     const ready = () => {
       if (isDraining) return ['draining']
       if (!fleet) return ['waiting for the first complete reading of the cluster']
@@ -71,7 +74,16 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
     const addresses = usableAddresses(config.bind, log)
     const admin = stack.add(
       'admin ports',
-      await startAdminPorts({ ...config, bind: addresses[0]!, log, metrics, builder, fleet: () => fleet, ready }),
+      await startAdminPorts({
+        ...config,
+        bind: addresses[0]!,
+        log,
+        metrics,
+        builder,
+        fleet: () => fleet,
+        ready,
+        notes: () => age?.notes() ?? [],
+      }),
     )
 
     const read = firstTable(watch, builder, update)
