@@ -1,7 +1,8 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
-import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, text } from '../kernel/settings.ts'
+import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
 import { parseBind } from './bind.ts'
 import { readLimits } from './limit-settings.ts'
+import { parseStateKey } from './table/seal.ts'
 
 export type RouterConfig = ReturnType<typeof routerConfig>
 
@@ -35,8 +36,10 @@ export function routerConfig(env: Environment) {
     family: oneOf('ROUTER_FAMILY', ['drycc', 'deis'], 'drycc'),
     // A folder of YAML files instead of a cluster.
     manifests: optional('ROUTER_MANIFESTS'),
-    // A folder for the last table, so that a start without the API server serves it. It holds no certificate and no key.
+    // A folder for the last table, so that a start without the API server serves it.
     state: optional('ROUTER_STATE'),
+    // Or ROUTER_STATE_KEY_FILE: encrypts it; only then certificates and their keys stand in it.
+    stateKey: readStateKey,
     // Between "not ready" and the closed listeners: how long balancers may need to notice.
     drainDelayMs: duration('ROUTER_DRAIN_DELAY', '0s'),
     drainTimeoutMs: duration('ROUTER_DRAIN_TIMEOUT', '30s'),
@@ -44,6 +47,15 @@ export function routerConfig(env: Environment) {
     oldCertificateKeys: flag('ROUTER_OLD_CERTIFICATE_KEYS', 'false'),
     namespace: text('POD_NAMESPACE', PLATFORM_NAMESPACE),
   })
+}
+
+function readStateKey(env: Environment): Uint8Array | undefined {
+  const text = secret('ROUTER_STATE_KEY')(env)
+  try {
+    return text === undefined ? undefined : parseStateKey(text)
+  } catch (error) {
+    throw new Error(`ROUTER_STATE_KEY: ${(error as Error).message}`)
+  }
 }
 
 function parseWorkers(value: string): number | 'auto' {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
@@ -175,6 +175,20 @@ suite('startRouter()', () => {
     const second = await folder.start({ ROUTER_STATE: state }, api => ({ ...api, list: () => away.promise }), lines)
     assert.equal((await get(second.ports.http, 'shop.test')).status, 200)
     assert.ok(lines.some(line => line.includes('serving the table of the last run')))
+    away.reject(new Error('still away'))
+  })
+
+  test('serves https from the table of the last run where a key sealed it', async () => {
+    const pair = selfSigned({ names: ['shop.test'], days: 2 })
+    await folder.write('shop', [service('shop', { domains: 'shop.test', certificates: 'shop.test:www' }), slice('shop')])
+    await folder.write('certificate', [secret('www-cert', 'shop', 'kubernetes.io/tls', pair)])
+    const env = { ROUTER_STATE: join(folder.path, '.state'), ROUTER_STATE_KEY: randomBytes(32).toString('hex') }
+    const first = await folder.start(env)
+    assert.equal((await getTls(first.ports.https, 'shop.test')).fingerprint, fingerprint(pair.certificate))
+    await first.stop()
+    const away = Promise.withResolvers<never>()
+    const second = await folder.start(env, api => ({ ...api, list: () => away.promise }))
+    assert.deepEqual(await getTls(second.ports.https, 'shop.test'), { status: 200, fingerprint: fingerprint(pair.certificate) })
     away.reject(new Error('still away'))
   })
 

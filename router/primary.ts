@@ -41,7 +41,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
   let fleet: Fleet | undefined
   let isDraining = false
   try {
-    const saved = config.state ? stack.add('saved table', new SavedTable(config.state, log)) : undefined
+    const saved = config.state ? stack.add('saved table', new SavedTable(config.state, log, config.stateKey)) : undefined
     const lastTable = await saved?.read()
     const family = config.family === 'drycc' ? 'router.drycc.cc/' : 'router.deis.io/'
     const { namespace, oldCertificateKeys } = config
