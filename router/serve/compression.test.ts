@@ -222,6 +222,45 @@ suite('While it is compressed an answer', () => {
       assert.equal(bed.server.stats().requests, 1)
     }
   })
+  test('is given up when its client takes nothing, and costs no codec any more', async () => {
+    const long = randomBytes(9_000_000).toString('base64')
+    await using app = await startHttpApp(() => html(long))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings: { gzip: GZIP }, limits: { sendStallMs: 100 } })
+    const client = bed.send(get('gzip'))
+    await client.until('\r\n\r\n')
+    client.socket.pause()
+    await until(() => bed.server.stats().errors.R49 === 1, 'the record')
+    assert.equal(encodersOf(bed.server), 0)
+    client.destroy()
+  })
+  test('is followed by the next, in order, on a connection whose requests came at once', async () => {
+    const bodies = Array.from({ length: 5 }, (_, index) => `${index}`.repeat(200_000))
+    await using app = await startHttpApp((_, count) => html(bodies[count] as string))
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings: { gzip: GZIP } })
+    const request = 'GET / HTTP/1.1\r\nHost: shop.test\r\nAccept-Encoding: br\r\n\r\n'
+    const client = bed.send(request.repeat(4) + get('br'))
+    await client.ended
+    const answers = client.text.split(/(?=HTTP\/1\.1 200 OK)/)
+    assert.deepEqual(
+      answers.map(answer => brotliDecompressSync(dechunk(answer)).toString()),
+      bodies,
+    )
+  })
+  test('is finished by a server that drains', async () => {
+    await using app = await startApp(socket => {
+      socket.once('data', () =>
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n'),
+      )
+    })
+    await using bed = await startBed({ apps: { 'shop.test': app }, settings: { gzip: GZIP } })
+    const client = bed.send('GET / HTTP/1.1\r\nHost: shop.test\r\nAccept-Encoding: zstd\r\n\r\n')
+    await client.until('\r\n\r\n')
+    const drained = bed.server.drain(5000)
+    app.sockets[0]?.write('3\r\ntwo\r\n0\r\n\r\n')
+    await client.ended
+    await drained
+    assert.equal(zstdDecompressSync(dechunk(client.text)).toString(), 'onetwo')
+  })
   test('is one of a thousand at once, each its own', async () => {
     await using app = await startHttpApp(({ target }) => html(`${target} `.repeat(20_000)))
     await using bed = await startBed({ apps: { 'shop.test': app }, settings: { gzip: GZIP }, limits: { encodersMax: 64 } })

@@ -37,32 +37,33 @@ export function planCompression(
 ): CompressionPlan | undefined {
   if (status === 204 || status === 206 || status === 304 || own?.codings.length === 0) return undefined
   if (request.acceptEncoding === '' && !settings.vary) return undefined
+  const type = TYPE.exec(fields)
+  // Most answers that are no text end here, at a third of the cost of reading all fields.
+  if (type === null || !isListed((type[1] as string).trimEnd().toLowerCase(), settings.types)) return undefined
   const meaning = readFields(fields)
-  if (!meaning.isPlain || !isListed(meaning.type, settings.types)) return undefined
+  if (!meaning.isPlain) return undefined
   const varied = settings.vary && !meaning.varies ? `${fields}Vary: Accept-Encoding\r\n` : fields
   const coding =
     !isBusy && mayCompress(request, settings) ? chooseCoding(request.acceptEncoding, own?.codings ?? settings.codings) : undefined
   return coding === undefined ? { fields: varied } : { coding, fields: `${encodedFields(varied)}Content-Encoding: ${coding}\r\n` }
 }
 
+const TYPE = /^content-type:[\t ]*([^;\r]*)/im
 const MEANING =
   /^(content-type|content-encoding|content-range|cache-control|vary|content-md5|digest|content-digest|repr-digest):[\t ]*([^\r]*)/gim
 
-function readFields(fields: string): { readonly type: string; readonly isPlain: boolean; readonly varies: boolean } {
-  let type = ''
+function readFields(fields: string): { readonly isPlain: boolean; readonly varies: boolean } {
+  let types = 0
   let isPlain = true
   let varies = false
   MEANING.lastIndex = 0
   for (let line = MEANING.exec(fields); line !== null; line = MEANING.exec(fields)) {
     const value = line[2] as string
     switch ((line[1] as string).toLowerCase()) {
-      case 'content-type': {
-        const end = value.indexOf(';')
+      case 'content-type':
         // Two types are none.
-        if (type !== '') isPlain = false
-        type = (end < 0 ? value : value.slice(0, end)).trim().toLowerCase()
+        if (++types > 1) isPlain = false
         break
-      }
       case 'cache-control':
         if (/(?:^|[,\t ])no-transform(?:[,\t ]|$)/i.test(value)) isPlain = false
         break
@@ -73,7 +74,7 @@ function readFields(fields: string): { readonly type: string; readonly isPlain: 
         isPlain = false
     }
   }
-  return { type, isPlain: isPlain && type !== '', varies }
+  return { isPlain, varies }
 }
 
 /** `*` is any type, `text/*` any of its kind; gRPC has a compression of its own. */
