@@ -7,8 +7,11 @@ export class PortError extends Error {
   override readonly name = 'PortError'
 }
 
+/** Where the router listens; an address that the machine lacks is left out there as well. */
+const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']
+
 /**
- * Makes sure that ports of the loopback address can be had, before anything is started.
+ * Makes sure that ports of the loopback addresses can be had, before anything is started.
  *
  * @param wanted by the flag that chooses each; 0 is any free port, which who listens chooses
  * @param patienceMs how long a taken port may take to become free: what a killed copy left needs a moment to end
@@ -18,26 +21,36 @@ export async function checkPorts(wanted: Readonly<Record<string, number>>, patie
   const held: Server[] = []
   try {
     for (const [flag, port] of Object.entries(wanted)) {
-      if (port !== 0) held.push(await hold(flag, port, performance.now() + patienceMs))
+      if (port === 0) continue
+      for (const address of LOOPBACK_ADDRESSES) {
+        const server = await hold(flag, port, address, performance.now() + patienceMs)
+        if (server) held.push(server)
+      }
     }
   } finally {
     await Promise.all(held.map(server => new Promise(resolve => server.close(resolve))))
   }
 }
 
-async function hold(flag: string, port: number, deadline: number): Promise<Server> {
+/** @returns `undefined` where the machine has no such address */
+async function hold(flag: string, port: number, address: string, deadline: number): Promise<Server | undefined> {
   for (;;) {
     const server = createServer()
-    server.listen(port, '127.0.0.1')
+    server.listen(port, address)
     try {
       await once(server, 'listening')
       return server
     } catch (error) {
+      if (isAbsent(error as NodeJS.ErrnoException)) return undefined
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
       if (!isTaken || performance.now() > deadline) throw new PortError(explain(flag, port, error as NodeJS.ErrnoException))
       await delay(100)
     }
   }
+}
+
+function isAbsent({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
 }
 
 function explain(flag: string, port: number, error: NodeJS.ErrnoException): string {

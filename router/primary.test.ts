@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, suite, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
@@ -213,11 +214,32 @@ suite('startRouter()', () => {
     assert.deepEqual([why.outcome, why.service, why.pattern], ['forward', 'bad/bad', 'bad.test'])
   })
 
+  test('listens on all the addresses that it is given, on one port each', { skip: !hasIpv6() }, async () => {
+    const { ports } = await folder.start({ ROUTER_BIND: '127.0.0.1,::1' })
+    for (const host of ['127.0.0.1', '::1']) {
+      const socket = connectTcp(ports.http, host)
+      socket.end('GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n')
+      const [bytes] = await once(socket, 'data')
+      assert.match(String(bytes), /200 OK/, host)
+      socket.destroy()
+    }
+    const both = await folder.start({ ROUTER_BIND: '::' })
+    for (const host of ['127.0.0.1', '::1']) {
+      const socket = connectTcp(both.ports.http, host)
+      await once(socket, 'connect')
+      socket.destroy()
+    }
+  })
+
   test('refuses a taken port, and lets go of the others', async () => {
     const { ports } = await folder.start()
     await assert.rejects(folder.start({ ROUTER_HTTP_PORT: String(ports.http) }), { code: 'EADDRINUSE' })
   })
 })
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some(list => list?.some(({ address }) => address === '::1'))
+}
 
 /** A folder of manifests, and the routers that read it. */
 class Folder {

@@ -366,7 +366,8 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     }
     if (!this.#body.done) return next
     this.#state = ANSWER
-    this.#host.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
+    // A client that does not read keeps the deadline that it has for that.
+    this.#host.wheel.arm(this, this.#blocked ? this.#host.limits.sendStallMs : this.#host.settings().defaultTimeoutMs)
     this.#sink?.requestCompleted()
     if (this.#answerFinished) this.settle()
     return next

@@ -65,7 +65,7 @@ function redirect(exchange: Exchange, { canonicalHost, redirects }: Edge): Reply
  * whoever checked the certificate did not check it for this host. A trusted proxy may use one connection for all.
  */
 export function misdirected({ head, downstream: { client }, table }: Exchange): Reply | undefined {
-  if (client.serverName === head.host || client.serverName === '') return undefined
+  if (client.serverName === '' || client.serverName === head.host) return undefined
   if (table.misdirects?.(client.serverName, head.host) !== true || client.trusted(table.settings)) return undefined
   return errorReply('R16')
 }
