@@ -50,17 +50,29 @@ export function writeDirect(socket: Socket, data: string | Uint8Array, listener:
   const used = request as WriteRequest
   const error = typeof data === 'string' ? handle.writeLatin1String(used, data) : handle.writeBuffer(used, data)
   if (error !== 0) {
-    socket.destroy(new Error(`Cannot write: error ${error}`))
+    destroyAfterReading(socket, error)
     return WRITTEN
   }
   if (internals.streamBaseState[internals.kLastWriteWasAsync] === 0) return WRITTEN
   request = new internals.WriteWrap()
   if (typeof data !== 'string') used.buffer = data
   used.oncomplete = status => {
-    if (status < 0 && !socket.destroyed) socket.destroy(new Error(`Cannot write: error ${status}`))
+    if (status < 0) destroyAfterReading(socket, status)
     listener.directWritten(status < 0)
   }
   return WAITS
+}
+
+/**
+ * Lets the loop read what came before the connection broke: an app that answers (413) and closes with the rest of the body unread resets it,
+ * and its answer waits here to be read. The first turn ends the reads under way, the second follows a look of its own.
+ */
+function destroyAfterReading(socket: Socket, error: number): void {
+  setImmediate(() =>
+    setImmediate(() => {
+      if (!socket.destroyed) socket.destroy(new Error(`Cannot write: error ${error}`))
+    }),
+  )
 }
 
 function findInternals(): Internals | undefined {
