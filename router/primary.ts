@@ -10,6 +10,7 @@ import { usableAddresses } from './bind.ts'
 import type { RouterConfig } from './config.ts'
 import { ConfigAge } from './config-age.ts'
 import { type Fleet, startFleet } from './fleet.ts'
+import { LevelledLog } from './log-level.ts'
 import { routerMetrics } from './metrics.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, TableBuilder } from './table/build.ts'
@@ -36,7 +37,8 @@ export interface RunningRouter extends Running {
  * @param signal gives up a start that still waits for a table
  * @throws {Error} when a port cannot be had
  */
-export async function startRouter(config: RouterConfig, api: KubernetesApi, log: Log, signal: AbortSignal): Promise<RunningRouter> {
+export async function startRouter(config: RouterConfig, api: KubernetesApi, baseLog: Log, signal: AbortSignal): Promise<RunningRouter> {
+  const log = new LevelledLog(baseLog)
   const stack = new Stack(log)
   let fleet: Fleet | undefined
   let isDraining = false
@@ -49,6 +51,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, log:
 
     const update = (changes: Changes): TableDelta | undefined => {
       const { delta, faults, areSecretsOthers, arePagesOthers } = builder.build(watch, changes)
+      log.limit(builder.router.settings.logLevel)
       if (areSecretsOthers || changes.secrets.size > 0) void watch.want(builder.wantedSecrets())
       if (arePagesOthers) watch.wantPages(builder.wantedPages())
       for (const [service, list] of faults) reporter.report(service, list)

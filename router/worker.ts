@@ -1,5 +1,6 @@
 import type { Log } from '../kernel/log.ts'
 import type { PortName } from './held-sockets.ts'
+import { LevelledLog } from './log-level.ts'
 import type { Answers, Question } from './questions.ts'
 import type { Limits } from './serve/limits.ts'
 import type { ListenAt } from './serve/listener.ts'
@@ -56,7 +57,7 @@ export interface Ports {
 export class Worker {
   readonly #server: Server
   readonly #tls: ServerTls
-  readonly #log: Log
+  readonly #log: LevelledLog
   readonly #vitals: VitalSigns
   #table: Table
   #httpsPort: number | undefined
@@ -68,10 +69,12 @@ export class Worker {
    * @param whole the first table
    * @param index which of the workers this is, from 1 on
    */
-  constructor(whole: TableDelta, options: WorkerOptions, log: Log, index = 1) {
+  constructor(whole: TableDelta, options: WorkerOptions, baseLog: Log, index = 1) {
+    const log = new LevelledLog(baseLog)
     this.#vitals = new VitalSigns(index)
     this.#log = log
     this.#table = new Table().apply(whole)
+    log.limit(this.#table.settings.logLevel)
     this.#tls = new ServerTls(this.#table, options.tls, log)
     this.#server = createServer({
       table: () => this.#table,
@@ -116,6 +119,7 @@ export class Worker {
   apply(delta: TableDelta): void {
     const before = this.#table
     this.#table = before.apply(delta)
+    this.#log.limit(this.#table.settings.logLevel)
     for (const [key] of delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
     if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
     this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))

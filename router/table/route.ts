@@ -119,6 +119,8 @@ export interface RouterSettings extends TracingSettings {
   readonly workerConnectionsMax?: number
   /** The access log's format where the operator wants another than the classic line (`nginx.logFormat`). */
   readonly logFormat?: string
+  /** The least that the router's own log says (`nginx.errorLogLevel`); absent: all. */
+  readonly logLevel?: 'info' | 'warn' | 'error'
   /** Serves the hosts that no app claims, on plain http only. */
   readonly defaultService?: Route
 }

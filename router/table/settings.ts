@@ -63,6 +63,7 @@ export function readSettings(
   const connectionsMax = annotations.one('nginx.maxWorkerConnections', undefined, parseConnectionsMax, was?.workerConnectionsMax)
   const errorHeader = annotations.one('x-error-header', undefined, parseErrorHeader, was?.errorHeader)
   const pages = readPages(annotations, namespace, was?.pages)
+  const logLevel = annotations.one('nginx.errorLogLevel', undefined, parseLogLevel, was?.logLevel)
   const logFormat = annotations.one('nginx.logFormat', undefined, checkLogFormat, was?.logFormat)
   const hsts = readHsts(annotations, wasPolicy?.hsts)
   const { route, key } = readDefaultService(annotations)
@@ -81,6 +82,7 @@ export function readSettings(
     ...readTracing(annotations, was),
     ...(connectionsMax && { workerConnectionsMax: connectionsMax }),
     ...(logFormat && { logFormat }),
+    ...(logLevel && { logLevel }),
     ...(route && { defaultService: route }),
     tls: readTls(annotations, was?.tls),
   }
@@ -126,8 +128,6 @@ const IGNORED = [
   'gzip.disable',
   // This router never names itself.
   'disableServerTokens',
-  // The log's level is a setting of the process.
-  'errorLogLevel',
   'ssl.sessionCache',
   'ssl.bufferSize',
   // Node's TLS has no 0-RTT.
@@ -240,6 +240,13 @@ function readDefaultService(annotations: Annotations): { route?: RouteSpec; key?
     bodyBytesMax: 1024 ** 2,
   }
   return { route: { app, namespace: '', service: app, policy, endpoints: [endpoint(target, 80)], locations: [] } }
+}
+
+/** nginx's levels by ours; without the annotation all is written, not errors alone. */
+function parseLogLevel(text: string): 'info' | 'warn' | 'error' {
+  const level = parseWord(text, ['debug', 'info', 'notice', 'warn', 'error', 'crit', 'alert', 'emerg'])
+  if (level === 'warn') return 'warn'
+  return level === 'debug' || level === 'info' || level === 'notice' ? 'info' : 'error'
 }
 
 function parsePlatformDomain(text: string): string {
