@@ -100,11 +100,15 @@ function conditionsOf({ policy, steering }: Route, { from, isSecure }: WhyQuesti
     policy.sslEnforce && `ssl.enforce, of the app or the router: ${isSecure ? 'passes' : 'decides, redirects to https'}`,
     edge?.canonicalHost !== undefined && `x-canonical-host: other hosts are sent to ${edge.canonicalHost}`,
     edge?.redirects && `${edge.redirects.length} redirects of paths`,
-    policy.bodyBytesMax > 0 && `bodies over ${policy.bodyBytesMax} bytes are refused with 413 (R43)`,
+    policy.bodyBytesMax > 0 && `bodies over ${sizeOf(policy.bodyBytesMax)} are refused with 413 (R43)`,
     edge?.requestsMax !== undefined && `x-requests-max: over ${edge.requestsMax} in flight are answered 503 (R22)`,
     edge?.connectionsMax !== undefined && `x-connections-max: over ${edge.connectionsMax} open are answered 503 (R22)`,
     steering?.canary && `a canary gets ${steering.canary.weight} % of the requests`,
     steering?.sticky && `a cookie, ${steering.sticky.cookie}, keeps clients at their endpoint`,
   ]
   return conditions.filter(condition => typeof condition === 'string')
+}
+
+function sizeOf(bytes: number): string {
+  return bytes % 1024 ** 2 === 0 ? `${bytes / 1024 ** 2} MB` : bytes % 1024 === 0 ? `${bytes / 1024} KB` : `${bytes} bytes`
 }

@@ -35,14 +35,22 @@ suite('RecentRequests', () => {
 
   test('keeps the last of an app in order, and each failure where good ones are too many', () => {
     const recent = new RecentRequests({ ofApp: 25, inAll: 100 })
-    for (let index = 0; index < 200; index++) recent.add(exchange('a', index, { status: index % 20 === 0 ? 502 : 200, endedAt: index }))
+    const count = 2000
+    for (let index = 0; index < count; index++)
+      recent.add(exchange('a', index, { status: index % 200 === 0 ? 502 : 200, endedAt: index / 10 }))
     const paths = recent.list({ app: 'a' }).map(({ path }) => Number(path.slice(1)))
     assert.equal(paths.length, 25)
     assert.deepEqual(
       paths,
       paths.toSorted((a, b) => b - a),
     )
-    for (let index = 100; index < 200; index += 20) assert.ok(paths.includes(index), `${index}`)
+    for (let index = 1000; index < count; index += 200) assert.ok(paths.includes(index), `${index}`)
+  })
+
+  test('keeps all of a page that somebody opens', () => {
+    const recent = new RecentRequests()
+    for (let index = 0; index < 30; index++) recent.add(exchange('a', index, { endedAt: 1000 }))
+    assert.equal(recent.list({ app: 'a' }).length, 30)
   })
 
   test('has a bound, and gives the places of quiet apps to others', () => {

@@ -10,7 +10,9 @@ export interface RecentLimits {
 // 16,000 entries take about 5 MB of a worker.
 const DEFAULT_LIMITS: RecentLimits = { ofApp: 100, inAll: 16_000 }
 const FIRST_COUNT = 10
-// Of good exchanges one in so many milliseconds is kept: a busy app's last hundred would else be one blink, and would push out its failures.
+// Of good exchanges so many are kept at once, then one in so many milliseconds: a busy app's last hundred would else be one blink, and would
+// push out its failures; while of a page that somebody opens all is to be seen.
+const GOOD_AT_ONCE = 50
 const GOOD_EVERY_MS = 10
 
 const PATH_BYTES = 160
@@ -59,8 +61,9 @@ export class RecentRequests {
     if (ring === undefined) return
     ring.isUsed = true
     if (exchange.status < 400 && exchange.code === undefined) {
-      if (endedAt - ring.goodAt < GOOD_EVERY_MS) return
-      ring.goodAt = endedAt
+      const nextAt = Math.max(ring.nextGoodAt, endedAt - GOOD_AT_ONCE * GOOD_EVERY_MS)
+      if (nextAt > endedAt) return
+      ring.nextGoodAt = nextAt + GOOD_EVERY_MS
     }
     if (ring.count === ring.capacity && ring.capacity < this.#limits.ofApp) this.#grow(ring)
     ring.write(exchange)
@@ -116,8 +119,8 @@ class Ring {
   app = ''
   namespace = ''
   isUsed = true
-  /** When a good exchange was last kept. */
-  goodAt = Number.NEGATIVE_INFINITY
+  /** From when on the next good exchange is kept. */
+  nextGoodAt = Number.NEGATIVE_INFINITY
   count = 0
   capacity: number
   #next = 0
@@ -136,7 +139,7 @@ class Ring {
     this.app = app
     this.namespace = namespace
     this.isUsed = true
-    this.goodAt = Number.NEGATIVE_INFINITY
+    this.nextGoodAt = Number.NEGATIVE_INFINITY
     this.count = 0
     this.#next = 0
   }
