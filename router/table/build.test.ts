@@ -19,6 +19,24 @@ suite('TableBuilder.build()', () => {
     assert.deepEqual(world.build(), { faults: [], areSecretsOthers: false })
   })
 
+  test('a default service that is not there is a fault of the router, until it is', () => {
+    const world = new World()
+    const messages = ({ faults }: ReturnType<World['build']>) =>
+      faults.filter(([key]) => key === '').map(([, list]) => list.map(fault => fault.message))
+    world.router({ 'nginx.defaultServiceEnabled': 'true', 'nginx.defaultServiceIP': 'shop/shop' })
+    assert.deepEqual(messages(world.build()), [['Cannot serve unknown hosts: there is no routable Service shop/shop']])
+    world.service('shop', {})
+    const healed = world.build()
+    assert.deepEqual(messages(healed), [[]])
+    assert.equal(healed.delta?.settings?.defaultService?.service, 'shop')
+    world.remove('shop')
+    const gone = world.build()
+    assert.equal(messages(gone)[0]?.length, 1)
+    assert.equal(gone.delta?.settings?.defaultService, undefined)
+    world.router({ 'nginx.defaultServiceEnabled': 'true' })
+    assert.deepEqual(messages(world.build()), [['There is no default service: name one in nginx.defaultServiceIP']])
+  })
+
   test('an endpoint changes one route and no host', () => {
     const world = new World()
     for (let index = 0; index < 100; index++) world.service(`app${index}`, { domains: `app${index}.test` })

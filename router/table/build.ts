@@ -302,6 +302,7 @@ export class TableBuilder {
       return
     }
     dirty.apps.add(key)
+    if (key === this.#router.defaultServiceKey) dirty.faults.add(ROUTER)
     // Most changes are of endpoints: what the app wants is what it wanted.
     if (!isSame) this.#noteWishes(key, app, before, dirty)
     for (const sharer of this.#byCanary.get(key)) {
@@ -515,7 +516,15 @@ export class TableBuilder {
   }
 
   #routerFaults(): Fault[] {
-    return [...this.#router.faults, ...this.#certificates.platformFaults(), ...this.#pages.faultsOf(this.#router.settings.pages)]
+    const { faults, settings, defaultServiceKey: key } = this.#router
+    const message = `Cannot serve unknown hosts: there is no routable Service ${key}`
+    const isMissing = key !== undefined && !this.#bases.has(key)
+    return [
+      ...faults,
+      ...(isMissing ? [{ key: 'nginx.defaultServiceIP', value: key, message }] : []),
+      ...this.#certificates.platformFaults(),
+      ...this.#pages.faultsOf(settings.pages),
+    ]
   }
 
   #appFaults(app: App): Fault[] {

@@ -225,7 +225,11 @@ function readHeadBytes(annotations: Annotations): number {
 function readDefaultService(annotations: Annotations): { route?: RouteSpec; key?: string } {
   const app = annotations.text('nginx.defaultAppName') ?? annotations.text('nginx.DefaultAppName') ?? 'default'
   const target = annotations.text('nginx.defaultServiceIP')
-  if (!annotations.one('nginx.defaultServiceEnabled', false, parseBoolean) || target === undefined) return {}
+  if (!annotations.one('nginx.defaultServiceEnabled', false, parseBoolean)) return {}
+  if (target === undefined) {
+    annotations.fault('nginx.defaultServiceEnabled', 'true', 'There is no default service: name one in nginx.defaultServiceIP')
+    return {}
+  }
   if (/^[a-z0-9-]+\/[a-z0-9-]+$/.test(target)) return { key: target }
   if (isIP(target) === 0) {
     annotations.fault('nginx.defaultServiceIP', target, 'Cannot read the default service: write an IP address or namespace/name')
