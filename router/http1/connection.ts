@@ -11,6 +11,7 @@ import { answerHead } from './answer.ts'
 import { type BodyLength, BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
 import { parseRequestHead, type RequestHead } from './head.ts'
 import { HEAD_BROKEN, HEAD_INCOMPLETE, HeadBuffer } from './head-buffer.ts'
+import { latin1 } from './latin1.ts'
 import type { Receiver } from './sockets.ts'
 import { Stash } from './stash.ts'
 import type { Timed, Wheel } from './wheel.ts'
@@ -342,7 +343,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     if (head.length === 0) this.#state = ANSWER
     else if (head.length > 0 && head.length <= end - next && head.length <= INLINE_BODY_BYTES_MAX) {
       after = next + head.length
-      body = bytes.toString('latin1', next, after)
+      body = latin1(bytes, next, after)
       this.#state = ANSWER
     } else {
       this.#state = BODY

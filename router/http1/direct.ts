@@ -21,6 +21,7 @@ interface WriteRequest {
 }
 
 interface Handle {
+  onread?: unknown
   writeLatin1String(request: WriteRequest, text: string): number
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number
 }
@@ -30,6 +31,7 @@ interface Internals {
   readonly WriteWrap: new () => WriteRequest
   readonly streamBaseState: Int32Array
   readonly kLastWriteWasAsync: number
+  readonly kReadBytesOrError: number
 }
 
 const internals = findInternals()
@@ -75,13 +77,29 @@ function destroyAfterReading(socket: Socket, error: number): void {
   )
 }
 
+/**
+ * Lets the handle of a socket made with `onread` call `receive` itself for what it has read; ends and errors go to the socket as before. Where
+ * this Node has no such handle nothing happens, and the socket's own `onread` is called.
+ */
+export function readDirect(socket: Socket, receive: (length: number) => void): void {
+  const { _handle: handle } = socket as unknown as { _handle: Handle | null }
+  const own = handle?.onread
+  if (internals === undefined || handle === null || typeof own !== 'function') return
+  const { streamBaseState, kReadBytesOrError } = internals
+  handle.onread = (bytes: unknown) => {
+    const length = streamBaseState[kReadBytesOrError] as number
+    if (length > 0) receive(length)
+    else own.call(handle, bytes)
+  }
+}
+
 function findInternals(): Internals | undefined {
   try {
     const { binding } = process as unknown as { binding?: (name: string) => Partial<Internals> }
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding?.('stream_wrap') ?? {}
-    if (typeof WriteWrap !== 'function' || !(streamBaseState instanceof Int32Array) || typeof kLastWriteWasAsync !== 'number')
-      return undefined
-    return { WriteWrap, streamBaseState, kLastWriteWasAsync }
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = binding?.('stream_wrap') ?? {}
+    if (typeof WriteWrap !== 'function' || !(streamBaseState instanceof Int32Array)) return undefined
+    if (typeof kLastWriteWasAsync !== 'number' || typeof kReadBytesOrError !== 'number') return undefined
+    return { WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError }
   } catch {
     return undefined
   }

@@ -1,3 +1,5 @@
+import { latin1 } from './latin1.ts'
+
 /** What {@link HeadBuffer.take} says when there is no position to go on from. */
 export const HEAD_INCOMPLETE = -1
 export const HEAD_TOO_LARGE = -2
@@ -31,7 +33,7 @@ export class HeadBuffer {
   take(bytes: Buffer, at: number, end: number, bytesMax: number): number {
     if (this.#length > 0) return this.#append(bytes, at, end, bytesMax)
     if (end - at <= 4096) {
-      const text = bytes.toString('latin1', at, end)
+      const text = latin1(bytes, at, end)
       const index = text.indexOf('\r\n\r\n')
       if (index < 0) return this.#append(bytes, at, end, bytesMax)
       if (index + 4 > bytesMax) return this.#append(bytes, at, end, bytesMax)
@@ -40,7 +42,7 @@ export class HeadBuffer {
     }
     const index = bytes.subarray(at, end).indexOf(HEAD_END)
     if (index < 0 || index + 4 > bytesMax) return this.#append(bytes, at, end, bytesMax)
-    this.#text = bytes.toString('latin1', at, at + index + 4)
+    this.#text = latin1(bytes, at, at + index + 4)
     return at + index + 4
   }
 
@@ -92,7 +94,7 @@ export class HeadBuffer {
     }
     if (index < 0) return length > bytesMax ? HEAD_TOO_LARGE : HEAD_INCOMPLETE
     if (index + 4 > bytesMax) return HEAD_TOO_LARGE
-    this.#text = gathered.toString('latin1', 0, index + 4)
+    this.#text = latin1(gathered, 0, index + 4)
     this.clear()
     return at + index + 4 - before
   }

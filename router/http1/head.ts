@@ -62,12 +62,12 @@ export interface HeadLimits {
 // the first line but one empty line (RFC 9112 §2.2). The target is visible ASCII without "#".
 const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
 const VALUE = '[\\t\\x20-\\x7e\\x80-\\xff]*'
-const REQUEST_LINE = `^(\\r\\n)?(${TOKEN}{1,64}) ([!"$-~]+) HTTP/1\\.([01])\\r\\n`
+const REQUEST_LINE = `^(?:\\r\\n)?${TOKEN}{1,64} [!"$-~]+ HTTP/1\\.[01]\\r\\n`
 const REQUEST = new RegExp(`${REQUEST_LINE}(?:[A-Za-z0-9-]+:${VALUE}\\r\\n)*\\r\\n$`)
 const REQUEST_WITH_ANY_TOKEN = new RegExp(`${REQUEST_LINE}(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
 // Apps behind CGI cannot tell `X_Forwarded_For` from `X-Forwarded-For`; nginx drops such names too, and those with a dot.
 const AMBIGUOUS_LINE = new RegExp(`\\r\\n${TOKEN}*[_.]${TOKEN}*:[^\\r]*(?=\\r\\n)`, 'g')
-const RESPONSE = new RegExp(`^HTTP/1\\.([01]) ([1-5][0-9]{2})(?: (${VALUE}))?\\r\\n(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
+const RESPONSE = new RegExp(`^HTTP/1\\.[01] [1-5][0-9]{2}(?: ${VALUE})?\\r\\n(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
 
 // A second expression finds the few lines that mean something to us; all between them passes on as slices of the same string.
 const REQUEST_MEANING =
@@ -80,7 +80,7 @@ const HOST = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]{2,45}\]))(?::
 // RFC 1035 §2.3.4, as text.
 const NAME_CHARS_MAX = 253
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?@\\]+)(?=[/?]|$)/i
-const LENGTH = /^[0-9]{1,16}$/
+const DIGITS_MAX = 16
 // RFC 9110 §7.8. Names that were drafts of HTTP/2 (h2c-14) and versions (h2c/1) are as good as the name itself to somebody.
 const PROTOCOL = new RegExp(`^${TOKEN}+(?:/${TOKEN}+)?$`)
 const HIDES_REQUESTS = /^(?:h[23]|http|spdy|ssl|tls)/i
@@ -105,22 +105,24 @@ const END_TO_END = new Set([
  * @returns the head, or the code of the error that closes the connection
  */
 export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.0'): RequestHead | ErrorCode {
-  let match = REQUEST.exec(head)
   let text = head
-  if (match === null) {
-    match = REQUEST_WITH_ANY_TOKEN.exec(head)
-    if (match === null) return requestFault(head)
+  if (!REQUEST.test(head)) {
+    if (!REQUEST_WITH_ANY_TOKEN.test(head)) return requestFault(head)
     text = head.replace(AMBIGUOUS_LINE, '')
   }
   // The shortest line has four bytes, so a short head needs no count.
   if (head.length > limits.fieldCountMax * 4 && lineCount(head) - 2 > limits.fieldCountMax) return 'R41'
-  const method = match[2] as string
-  let target = match[3] as string
+  // Neither method nor target holds a blank.
+  const methodAt = head.charCodeAt(0) === 13 ? 2 : 0
+  const methodEnd = head.indexOf(' ', methodAt)
+  const targetEnd = head.indexOf(' ', methodEnd + 1)
+  const method = head.slice(methodAt, methodEnd)
+  let target = head.slice(methodEnd + 1, targetEnd)
   if (method.length + target.length + 10 > limits.requestLineBytesMax) return 'R42'
-  const minor = match[4] === '1' ? 1 : 0
+  const minor = head.charCodeAt(targetEnd + 8) === 49 ? 1 : 0
   if (method === 'CONNECT' || method === 'TRACE') return 'R11'
 
-  const linesAt = (match[1] === undefined ? 0 : 2) + method.length + target.length + 12
+  const linesAt = targetEnd + 11
   let fields = ''
   let trustedFields = ''
   let idFields = ''
@@ -145,7 +147,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     if (start > from) fields += text.slice(from, start)
     from = end
     const value = withoutTrailingBlanks(line[2] as string)
-    switch ((line[1] as string).toLowerCase()) {
+    switch (lowerCase(line[1] as string)) {
       case 'host':
         if (rawHost !== undefined) return 'R40'
         rawHost = value
@@ -210,7 +212,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     if (coding.length !== 7 || coding.toLowerCase() !== 'chunked') return 'R46'
     length = CHUNKED
   } else if (lengthText !== undefined) {
-    length = LENGTH.test(lengthText) ? Number(lengthText) : Number.NaN
+    length = readNumber(lengthText)
     if (!(length <= Number.MAX_SAFE_INTEGER)) return 'R40'
   }
 
@@ -274,10 +276,9 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
  * @returns the head, or undefined when it means nothing or two things
  */
 export function parseResponseHead(head: string, method: string): ResponseHead | undefined {
-  const match = RESPONSE.exec(head)
-  if (match === null) return undefined
-  const minor = match[1] === '1' ? 1 : 0
-  const status = Number(match[2])
+  if (!RESPONSE.test(head)) return undefined
+  const minor = head.charCodeAt(7) === 49 ? 1 : 0
+  const status = readNumber(head.slice(9, 12))
   // HTTP/1.0 knows no interim answers (RFC 9110 §15.2): for some readers one is the last answer of its connection.
   if (minor === 0 && status < 200) return undefined
   let fields = ''
@@ -287,7 +288,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
   let upgrade = ''
   let keepAliveMs = 0
   let isLast = false
-  const linesAt = head.indexOf('\r\n') + 2
+  const linesAt = head.indexOf('\r\n', 12) + 2
   let from = linesAt
   RESPONSE_MEANING.lastIndex = linesAt - 2
   for (let line = RESPONSE_MEANING.exec(head); line !== null; line = RESPONSE_MEANING.exec(head)) {
@@ -295,7 +296,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
     if (start > from) fields += head.slice(from, start)
     from = RESPONSE_MEANING.lastIndex + 2
     const value = withoutTrailingBlanks(line[2] as string)
-    switch ((line[1] as string).toLowerCase()) {
+    switch (lowerCase(line[1] as string)) {
       case 'connection':
         connection = connection === '' ? value : `${connection},${value}`
         break
@@ -326,9 +327,8 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
 
   let statedLength = -1
   if (lengthText !== undefined) {
-    if (!LENGTH.test(lengthText)) return undefined
-    statedLength = Number(lengthText)
-    if (statedLength > Number.MAX_SAFE_INTEGER) return undefined
+    statedLength = readNumber(lengthText)
+    if (!(statedLength <= Number.MAX_SAFE_INTEGER)) return undefined
   }
   if (coding !== undefined && (statedLength >= 0 || minor === 0 || coding.toLowerCase() !== 'chunked')) return undefined
   // RFC 9112 §6.3: no body after HEAD, 1xx, 204 and 304, whatever the fields say.
@@ -343,7 +343,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
     fields = withoutNamed(fields, options)
   }
   if (isLast) keepAlive = false
-  return { status, reason: match[3] ?? '', fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
+  return { status, reason: head.slice(13, linesAt - 2), fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
 }
 
 const VALUE_OF = new Map<string, RegExp>()
@@ -365,13 +365,57 @@ function requestFault(head: string): ErrorCode {
   return line !== null && /^HTTP\/[0-9]\.[0-9]$/.test(line[1] as string) && !/^HTTP\/1\.[01]$/.test(line[1] as string) ? 'R45' : 'R40'
 }
 
+// Hosts as they were sent, and what they mean: most requests of a router are to hosts that were asked for a moment ago.
+const HOSTS = new Map<string, string>()
+const HOSTS_MAX = 4096
+
 function readHost(value: string): string | undefined {
+  const known = HOSTS.get(value)
+  if (known !== undefined) return known
+  const host = parseHost(value)
+  if (host === undefined) return undefined
+  if (HOSTS.size === HOSTS_MAX) HOSTS.clear()
+  // Copies: a piece of a head would keep the whole head in memory.
+  const own = copyOf(host)
+  HOSTS.set(copyOf(value), own)
+  return own
+}
+
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
+function parseHost(value: string): string | undefined {
   const match = HOST.exec(value)
   if (match === null || (match[3] !== undefined && match[3].length === 5 && match[3] > '65535')) return undefined
   const name = match[1]
   if (name !== undefined) return name.length > NAME_CHARS_MAX ? undefined : name.toLowerCase()
   const literal = match[2] as string
   return isIPv6(literal.slice(1, -1)) ? literal.toLowerCase() : undefined
+}
+
+// As they are written nearly always, so that nothing need be made lower-case.
+const LOWER_CASE = new Map(
+  ['Host', 'Connection', 'Content-Length', 'Transfer-Encoding', 'Accept-Encoding', 'Keep-Alive', 'Upgrade', 'X-Forwarded-For']
+    .flatMap(name => [name, name.toLowerCase()])
+    .map(name => [name, name.toLowerCase()]),
+)
+
+function lowerCase(name: string): string {
+  return LOWER_CASE.get(name) ?? name.toLowerCase()
+}
+
+/** Digits as a number; NaN when they are none, or too many. */
+function readNumber(text: string): number {
+  const { length } = text
+  if (length === 0 || length > DIGITS_MAX) return Number.NaN
+  let value = 0
+  for (let index = 0; index < length; index++) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return Number.NaN
+    value = value * 10 + digit
+  }
+  return value
 }
 
 function lineCount(head: string): number {

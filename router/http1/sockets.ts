@@ -1,6 +1,7 @@
 import { connect, Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Endpoint } from '../table/route.ts'
+import { readDirect } from './direct.ts'
 
 /** Takes what a socket read; the bytes are valid only during the call, as every socket of the process reads into the same memory. */
 export interface Receiver {
@@ -34,24 +35,15 @@ export function adoptSocket(raw: Socket, create: (socket: Socket) => Receiver): 
     readSocket(raw, create(raw))
     return
   }
-  let receiver: Receiver | undefined
-  const options = {
-    handle,
-    allowHalfOpen: true,
-    onread: {
-      buffer: READ_MEMORY,
-      callback: (length: number) => {
-        receiver?.received(READ_MEMORY, 0, length)
-        return true
-      },
-    },
-  }
+  const reader = readerOf()
+  const options = { handle, allowHalfOpen: true, onread: { buffer: READ_MEMORY, callback: reader.receive } }
   const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0])
   // The first socket must neither close the handle nor be counted by its server.
   inner._handle = null
   ;(socket as unknown as Adoptable)._server = inner._server
   inner._server = null
-  receiver = create(socket)
+  reader.receiver = create(socket)
+  readDirect(socket, reader.receive)
   socket.resume()
 }
 
@@ -79,7 +71,7 @@ export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver
     readSocket(socket, create(socket))
     return
   }
-  let receiver: Receiver | undefined
+  const reader = readerOf()
   const socket = connect({
     host: to.address,
     port: to.port,
@@ -87,13 +79,26 @@ export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
     allowHalfOpen: true,
-    onread: {
-      buffer: READ_MEMORY,
-      callback: (length: number) => {
-        receiver?.received(READ_MEMORY, 0, length)
-        return true
-      },
-    },
+    onread: { buffer: READ_MEMORY, callback: reader.receive },
   })
-  receiver = create(socket)
+  reader.receiver = create(socket)
+  readDirect(socket, reader.receive)
+}
+
+/** The receiver of a socket is known only when the socket is. */
+interface Reader {
+  receiver: Receiver | undefined
+  /** Returns true, as to stop is the receiver's own business. */
+  readonly receive: (length: number) => boolean
+}
+
+function readerOf(): Reader {
+  const reader: Reader = {
+    receiver: undefined,
+    receive: length => {
+      reader.receiver?.received(READ_MEMORY, 0, length)
+      return true
+    },
+  }
+  return reader
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type BodyLength, type BodySink, CHUNKED } from './body.ts'
 import { type DirectListener, NOT_TRIED, WAITS, writeDirect } from './direct.ts'
+import { latin1 } from './latin1.ts'
 
 // Payload of one turn of the loop is gathered here, with room before it for a head and after it for the end of a chunk, so that a whole
 // message leaves in one write. Shared by all connections: gathering never outlives the turn (see flush).
@@ -138,7 +139,7 @@ export class MessageWriter implements BodySink, DirectListener {
     this.bytesWritten += head.length - text.length + tail.length - this.#tail.length
     this.#tail = ''
     if (head.length + size <= TEXT_BYTES_MAX) {
-      return this.#send(head + memory.toString('latin1', HEAD_ROOM, HEAD_ROOM + size) + tail)
+      return this.#send(head + latin1(memory, HEAD_ROOM, HEAD_ROOM + size) + tail)
     }
     return this.#write(head, size, tail)
   }
