@@ -14,10 +14,16 @@ export type LoadOrder =
   /** Opens connections, one request each, and keeps them open until the next order. */
   | (Target & Work & { readonly kind: 'hold'; readonly connections: number })
   | { readonly kind: 'release' }
+  /** Takes one answer no faster than this. */
+  | (Target & Work & { readonly kind: 'download'; readonly bytesPerSecond: number })
+  /** Sends one body as fast as it is taken. */
+  | (Target & { readonly kind: 'upload'; readonly head: string; readonly bodyBytes: number })
 
 interface Target {
   readonly port: number
   readonly tls?: boolean
+  /** Whether TLS sessions are resumed; the first connection of the process begins one. */
+  readonly resume?: boolean
 }
 
 interface Work {
@@ -59,6 +65,10 @@ function run(order: LoadOrder): Promise<Found> {
       return runPaced(order)
     case 'hold':
       return hold(order)
+    case 'download':
+      return download(order)
+    case 'upload':
+      return upload(order)
     case 'release':
       for (const socket of held) socket.destroy()
       held.clear()
@@ -277,6 +287,59 @@ async function hold(order: Order<'hold'>): Promise<Found> {
   return found
 }
 
+async function download(order: Order<'download'>): Promise<Found> {
+  const found = { requests: 0, errors: 0 }
+  await open(order, socket => {
+    const reader = new AnswerReader(order.bodyBytes)
+    return {
+      ready: () => socket.write(order.requests[0] as string, 'latin1'),
+      read: (bytes, end) => {
+        const whole = reader.read(bytes, end)
+        if (whole === 0) {
+          socket.pause()
+          setTimeout(() => socket.resume(), (end / order.bytesPerSecond) * 1000)
+          return
+        }
+        if (whole > 0) found.requests++
+        else found.errors++
+        socket.destroy()
+      },
+      failed: () => found.errors++,
+    }
+  })
+  return found
+}
+
+async function upload(order: Order<'upload'>): Promise<Found> {
+  const found = { requests: 0, errors: 0 }
+  const piece = Buffer.alloc(256 * 1024, 'x')
+  await open(order, socket => {
+    let left = order.bodyBytes
+    const send = () => {
+      while (left > 0) {
+        const bytes = left < piece.length ? piece.subarray(0, left) : piece
+        left -= bytes.length
+        if (!socket.write(bytes)) return
+      }
+    }
+    socket.on('drain', send)
+    const reader = new AnswerReader(2)
+    return {
+      ready: () => {
+        socket.write(order.head, 'latin1')
+        send()
+      },
+      read: (bytes, end) => {
+        if (reader.read(bytes, end) > 0 && left === 0) found.requests++
+        else found.errors++
+        socket.destroy()
+      },
+      failed: () => found.errors++,
+    }
+  })
+  return found
+}
+
 interface Handler {
   ready(): void
   /** The bytes are valid only during the call. */
@@ -285,15 +348,26 @@ interface Handler {
 }
 
 const memory = Buffer.allocUnsafeSlow(256 * 1024)
+/** By port. */
+const sessions = new Map<number, Buffer>()
 
 /** Opens a connection; resolves when it has closed. */
-function open({ port, tls }: Target, create: (socket: Socket) => Handler): Promise<void> {
+function open({ port, tls, resume }: Target, create: (socket: Socket) => Handler): Promise<void> {
   return new Promise(resolve => {
     let handler: Handler | undefined
     const ready = () => handler?.ready()
     let socket: Socket
     if (tls) {
-      socket = tlsConnect({ port, host: '127.0.0.1', servername: 'app-0.test', rejectUnauthorized: false }, ready)
+      const session = resume ? sessions.get(port) : undefined
+      const secured = tlsConnect(
+        { port, host: '127.0.0.1', servername: 'app-0.test', rejectUnauthorized: false, ...(session && { session }) },
+        () => {
+          if (session && !secured.isSessionReused()) handler?.failed()
+          ready()
+        },
+      )
+      if (resume && !session) secured.once('session', (begun: Buffer) => sessions.set(port, begun))
+      socket = secured
       socket.on('data', (chunk: Buffer) => handler?.read(chunk, chunk.length))
       socket.setNoDelay(true)
     } else {
