@@ -327,6 +327,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
       return end
     }
     const text = this.#head.text()
+    const rest = this.#head.rest()
     const head = parseRequestHead(text, host.limits)
     if (typeof head === 'string') {
       this.#refuse(head, text)
@@ -343,7 +344,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     if (head.length === 0) this.#state = ANSWER
     else if (head.length > 0 && head.length <= end - next && head.length <= INLINE_BODY_BYTES_MAX) {
       after = next + head.length
-      body = latin1(bytes, next, after)
+      body = rest.length === head.length ? rest : latin1(bytes, next, after)
       this.#state = ANSWER
     } else {
       this.#state = BODY

@@ -15,6 +15,7 @@ const CR = 13
  */
 export class HeadBuffer {
   #text = ''
+  #rest = ''
   #bytes: Buffer | undefined
   #length = 0
 
@@ -37,7 +38,11 @@ export class HeadBuffer {
       const index = text.indexOf('\r\n\r\n')
       if (index < 0) return this.#append(bytes, at, end, bytesMax)
       if (index + 4 > bytesMax) return this.#append(bytes, at, end, bytesMax)
-      this.#text = at + index + 4 === end ? text : text.slice(0, index + 4)
+      if (at + index + 4 === end) this.#text = text
+      else {
+        this.#text = text.slice(0, index + 4)
+        this.#rest = text.slice(index + 4)
+      }
       return at + index + 4
     }
     const index = bytes.subarray(at, end).indexOf(HEAD_END)
@@ -51,6 +56,13 @@ export class HeadBuffer {
     const text = this.#text
     this.#text = ''
     return text
+  }
+
+  /** What came behind the head, where it was short enough to become text along with it, else ''. Given once. */
+  rest(): string {
+    const rest = this.#rest
+    this.#rest = ''
+    return rest
   }
 
   /** Forgets a head that will not be finished. */

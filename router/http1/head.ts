@@ -394,15 +394,28 @@ function parseHost(value: string): string | undefined {
   return isIPv6(literal.slice(1, -1)) ? literal.toLowerCase() : undefined
 }
 
-// As they are written nearly always, so that nothing need be made lower-case.
-const LOWER_CASE = new Map(
-  ['Host', 'Connection', 'Content-Length', 'Transfer-Encoding', 'Accept-Encoding', 'Keep-Alive', 'Upgrade', 'X-Forwarded-For']
-    .flatMap(name => [name, name.toLowerCase()])
-    .map(name => [name, name.toLowerCase()]),
-)
-
+/** A name as cases name it. The usual spellings are known by themselves: a comparison costs less than to make a string and look it up. */
 function lowerCase(name: string): string {
-  return LOWER_CASE.get(name) ?? name.toLowerCase()
+  switch (name.length) {
+    case 4:
+      if (name === 'Host' || name === 'host') return 'host'
+      break
+    case 10:
+      if (name === 'Connection' || name === 'connection') return 'connection'
+      if (name === 'Keep-Alive' || name === 'keep-alive') return 'keep-alive'
+      break
+    case 14:
+      if (name === 'Content-Length' || name === 'content-length') return 'content-length'
+      break
+    case 15:
+      if (name === 'Accept-Encoding' || name === 'accept-encoding') return 'accept-encoding'
+      break
+    case 17:
+      if (name === 'Transfer-Encoding' || name === 'transfer-encoding') return 'transfer-encoding'
+      break
+    default:
+  }
+  return name.toLowerCase()
 }
 
 /** Digits as a number; NaN when they are none, or too many. */

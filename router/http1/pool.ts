@@ -66,7 +66,7 @@ export class Pool {
     if (state.retired || state.idle.length >= this.limits.idleUpstreamsMax) return false
     connection.idleSince = this.wheel.now
     state.idle.push(connection)
-    this.#withIdle.add(state)
+    if (state.idle.length === 1) this.#withIdle.add(state)
     return true
   }
 

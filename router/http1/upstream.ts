@@ -19,6 +19,8 @@ export interface UpstreamListener {
   interim(head: ResponseHead): void
   answered(head: ResponseHead): void
   answerPayload(bytes: Buffer, start: number, end: number): void
+  /** The whole body of an answer that came in one short piece, as latin1. Returns false to get it as bytes. */
+  answerText(body: string): boolean
   /** The app changed the protocol; from here on the payload is bytes of a relay. Returns false to refuse. */
   upgraded(head: ResponseHead): boolean
   /** A turn of the loop is over. Returns false to pause the app until {@link UpstreamConnection.resume}. */
@@ -227,8 +229,15 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
       }
       at = next
       const head = parseResponseHead(this.#head.text(), this.#method)
+      const rest = this.#head.rest()
       if (head === undefined) this.#fail('R34')
-      else this.#readAnswer(head)
+      else {
+        this.#readAnswer(head)
+        if (rest !== '' && head.length === rest.length && this.#takesText(rest)) {
+          this.#complete(true)
+          return
+        }
+      }
     }
     if (this.#state === BODY || this.#state === RELAY) this.#readBody(bytes, at, end)
     // Bytes that nobody asked for: whose answer would they be?
@@ -255,6 +264,10 @@ export class UpstreamConnection implements Receiver, Timed, BodySink {
     this.#body.start(head.length)
     this.#pool.succeeded(this.#home)
     listener.answered(head)
+  }
+
+  #takesText(body: string): boolean {
+    return this.#state === BODY && this.#listener?.answerText(body) === true
   }
 
   #readBody(bytes: Buffer, from: number, end: number): void {

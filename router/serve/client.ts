@@ -27,7 +27,7 @@ export class Client {
     this.secure = secure
     this.proxied = proxied
     this.serverName = serverName
-    this.own = { address, scheme: secure ? 'https' : 'http', port: secure ? '443' : '80', secure }
+    this.own = originAs(address, secure ? 'https' : 'http', secure ? '443' : '80')
   }
 
   /** Counts this connection for an app, or at its end for none. */
@@ -54,6 +54,13 @@ export interface Origin {
   readonly port: string
   /** Whether the request came encrypted to the outermost proxy that we trust. */
   readonly secure: boolean
+  /** The same for apps, as header lines. */
+  readonly lines: string
+}
+
+function originAs(address: string, scheme: Origin['scheme'], port: string): Origin {
+  const lines = `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\n`
+  return { address, scheme, port, secure: scheme === 'https' || scheme === 'wss', lines }
 }
 
 /**
@@ -65,7 +72,7 @@ export function originOf(head: RequestHead, client: Client, settings: RouterSett
   const address = client.proxied || head.forwardedFor === '' ? client.address : clientOf(head.forwardedFor, client.address, settings)
   const scheme = client.secure ? 'https' : schemeOf(head.forwardedProto)
   const port = /^[0-9]{1,5}$/.test(head.forwardedPort) ? head.forwardedPort : client.own.port
-  return { address, scheme, port, secure: scheme === 'https' || scheme === 'wss' }
+  return originAs(address, scheme, port)
 }
 
 function clientOf(forwardedFor: string, peer: string, settings: RouterSettings): string {

@@ -85,6 +85,8 @@ export class Exchange {
   status = 0
   code: ErrorCode | undefined
   requestId = ''
+  /** The id as header lines, once they were asked for. */
+  idLines = ''
   /** The trace that this exchange is part of, 32 hexadecimal digits; '' while nobody asked. */
   traceId = ''
   /** The header lines that pass on; those of the head unless a phase made others. */

@@ -96,7 +96,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     }
     exchange.attempts++
     exchange.endpoint = endpoint
-    exchange.upstreamAt = performance.now()
+    // The first attempt begins with the exchange: one look at the clock serves for both.
+    exchange.upstreamAt = exchange.attempts > 1 ? performance.now() : exchange.startedAt
     this.#sent = false
     const home = pool.begin(endpoint)
     this.#home = home
@@ -261,6 +262,12 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   answerPayload(bytes: Buffer, start: number, end: number): void {
     if (this.#encoder === undefined) this.#exchange.downstream.payload(bytes, start, end)
     else this.#encoder.payload(bytes, start, end)
+  }
+
+  answerText(body: string): boolean {
+    if (this.#encoder !== undefined) return false
+    this.#exchange.downstream.text(body)
+    return true
   }
 
   answerFlush(): boolean {

@@ -24,8 +24,7 @@ export function requestText(exchange: Exchange): string {
   const settings = table.settings
   const trusted = head.trustedFields !== '' && downstream.client.trusted(settings)
   let text =
-    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${exchange.fields}` +
-    `X-Forwarded-For: ${origin.address}\r\nX-Forwarded-Proto: ${origin.scheme}\r\nX-Forwarded-Port: ${origin.port}\r\n` +
+    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${exchange.fields}${origin.lines}` +
     (head.loop === '' ? `CDN-Loop: ${LOOP_NAME}\r\n` : `CDN-Loop: ${head.loop}, ${LOOP_NAME}\r\n`)
   const requestStart = exchange.route?.policy.requestStart === true
   if (trusted) text += requestStart ? head.trustedFields.replace(/^x-request-start:[^\r]*\r\n/gim, '') : head.trustedFields
@@ -60,10 +59,10 @@ export function errorLine(code: ErrorCode, settings: RouterSettings): string {
 }
 
 const ID_BYTES = 16
-const random = Buffer.allocUnsafe(ID_BYTES * 256)
+const random = Buffer.allocUnsafe(ID_BYTES * 1024)
 let used = random.length
 
-/** 32 random hexadecimal digits; the random bytes are drawn for 256 ids at once. */
+/** 32 random hexadecimal digits; the random bytes are drawn for 1024 ids at once. */
 export function newRequestId(): string {
   if (used === random.length) {
     randomFillSync(random)
@@ -73,8 +72,11 @@ export function newRequestId(): string {
   return random.toString('hex', used - ID_BYTES, used)
 }
 
+/** The same lines go to the app and to the client. */
 function idLines(exchange: Exchange): string {
   const { head, requestId } = exchange
+  if (exchange.idLines !== '') return exchange.idLines
   const correlation = head.correlationId === '' ? requestId : `${head.correlationId},${requestId}`
-  return `X-Request-Id: ${requestId}\r\nX-Correlation-Id: ${correlation}\r\n`
+  exchange.idLines = `X-Request-Id: ${requestId}\r\nX-Correlation-Id: ${correlation}\r\n`
+  return exchange.idLines
 }
