@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ErrorCode } from '../serve/errors.ts'
 import type { Limits } from '../serve/limits.ts'
+import type { UpstreamExchange } from '../serve/upstream-exchange.ts'
 import type { Endpoint } from '../table/route.ts'
 import { BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
 import type { EndpointState } from './endpoint-state.ts'
@@ -56,7 +57,7 @@ export interface UpstreamTimes {
  * A connection to one endpoint of an app: one exchange at a time. It goes back to the pool only when request and answer were both complete, the
  * app wishes to keep it, and not a byte more than the answer has come.
  */
-export class UpstreamConnection implements Receiver, Timed, BodySink {
+export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, BodySink {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
   /** When it went to the pool, on the wheel's clock; and how long the app keeps an idle connection. */

@@ -15,6 +15,7 @@ import { answerLines, requestText } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
 import { steer, stickyLine } from './steer.ts'
+import type { UpstreamExchange } from './upstream-exchange.ts'
 
 const ATTEMPTS_MAX = 3
 // A request that cannot be sent twice takes only a connection that was used a moment ago: the longer it was idle, the likelier its app is
@@ -42,7 +43,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   /** Whether (the rest of) the body comes in pieces. */
   readonly #streams: boolean
   #pieces: readonly Buffer[]
-  #upstream: UpstreamConnection | undefined
+  #upstream: UpstreamExchange | undefined
   #home: EndpointState | undefined
   #ceiling: Ceiling | undefined
   #sent = false
@@ -114,7 +115,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
    * Sends what cannot be sent twice only after the loop has looked at the connection once more: an end that has arrived and was not read
    * yet closes it now, rather than swallow the request. The first turn ends the reads under way, the second follows a look of its own.
    */
-  #probe(kept: UpstreamConnection, endpoint: Endpoint, home: EndpointState): void {
+  #probe(kept: UpstreamExchange, endpoint: Endpoint, home: EndpointState): void {
     setImmediate(() =>
       setImmediate(() => {
         if (this.#over || this.#upstream !== kept) return
@@ -129,7 +130,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   }
 
   connected(): void {
-    const upstream = this.#upstream as UpstreamConnection
+    const upstream = this.#upstream as UpstreamExchange
     const { head, downstream } = this.#exchange
     if (!upstream.reused) this.#exchange.connectMs = performance.now() - this.#exchange.upstreamAt
     upstream.begin(this, head.method, this.#route.policy)
