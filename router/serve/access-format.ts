@@ -70,7 +70,7 @@ const path = ({ head: { target } }: Exchange) => target.split('?', 1)[0] as stri
 const query = ({ head: { target } }: Exchange) => (target.includes('?') ? target.slice(target.indexOf('?') + 1) : '')
 
 const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
-  time_iso8601: isoTime,
+  time_iso8601: exchange => isoTime(exchange.endedAt),
   time_local: localTime,
   msec: () => (Date.now() / 1000).toFixed(3),
   app_name: exchange => exchange.route?.app ?? '',
@@ -107,7 +107,7 @@ const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
 }
 
 const REFUSAL_VARIABLES: Readonly<Record<string, (refusal: Refusal) => string>> = {
-  time_iso8601: isoTime,
+  time_iso8601: () => isoTime(),
   time_local: localTime,
   msec: () => (Date.now() / 1000).toFixed(3),
   remote_addr: refusal => refusal.address,

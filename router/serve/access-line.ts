@@ -22,7 +22,7 @@ function classicLine(exchange: Exchange): string {
   const now = exchange.endedAt
   const upstreamTime = exchange.upstreamAt === 0 ? '-' : seconds(now - exchange.upstreamAt)
   return (
-    `[${isoTime()}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw) || '-'} - ${exchange.status}` +
+    `[${isoTime(now)}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw) || '-'} - ${exchange.status}` +
     ` - "${head.method} ${escaped(head.target)} HTTP/${head.version}" - ${exchange.bytesSent}` +
     ` - "${escaped(headValue(head.raw, 'referer')) || '-'}" - "${escaped(headValue(head.raw, 'user-agent')) || '-'}"` +
     ` - "${head.host || '_'}" - ${exchange.endpoint?.key ?? '-'} - ${head.host || '-'} - ${upstreamTime} - ${seconds(now - exchange.startedAt)}`
@@ -76,22 +76,34 @@ export function firstLine({ text }: Refusal): string {
 
 const TRACEPARENT_LINE = /\r\ntraceparent:/i
 
-let timeAt = 0
+let expiresAt = Number.NEGATIVE_INFINITY
 let timeText = ''
 
-/** As nginx writes `$time_iso8601`, made once a second. */
-export function isoTime(): string {
-  const now = Math.floor(Date.now() / 1000)
-  if (now !== timeAt) {
-    timeAt = now
-    timeText = `${new Date(now * 1000).toISOString().slice(0, 19)}+00:00`
+/**
+ * As nginx writes `$time_iso8601`. The wall clock is read once a second, as the question costs a fifth of a line.
+ *
+ * @param at now, on the monotonic clock
+ */
+export function isoTime(at = performance.now()): string {
+  if (at >= expiresAt) {
+    const now = Date.now()
+    timeText = `${new Date(now).toISOString().slice(0, 19)}+00:00`
+    expiresAt = at + 1000 - (now % 1000)
   }
   return timeText
 }
 
+let secondAt = 0
+let secondText = ''
+
 function isoTimeMs(): string {
-  const ms = Date.now() % 1000
-  return `${isoTime().slice(0, 19)}.${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
+  const now = Date.now()
+  const ms = now % 1000
+  if (now - ms !== secondAt) {
+    secondAt = now - ms
+    secondText = new Date(now).toISOString().slice(0, 20)
+  }
+  return `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
 }
 
 /** Milliseconds as seconds with three digits; most exchanges take under a second, so toFixed() is spared. */

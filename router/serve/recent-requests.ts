@@ -158,7 +158,7 @@ class Ring {
     numbers[n + PATH_LENGTH] = text.write(head.target, at, pathBytes, 'latin1')
     numbers[n + HOST_LENGTH] = text.write(head.host, at + PATH_BYTES, HOST_BYTES, 'latin1')
     numbers[n + CLIENT_LENGTH] = text.write(exchange.origin.address, at + PATH_BYTES + HOST_BYTES, CLIENT_BYTES, 'latin1')
-    numbers[n + ENDED_AT] = performance.timeOrigin + exchange.endedAt
+    numbers[n + ENDED_AT] = Date.now()
     numbers[n + STATUS] = exchange.status
     numbers[n + ATTEMPTS] = exchange.attempts
     numbers[n + BYTES] = exchange.bytesSent
