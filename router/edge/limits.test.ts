@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { limitsOf, shareOf } from '../serve/limits.ts'
 import { ok, type RawClient, startApp, startBed, startHttpApp, type TestApp, tableOf, until } from '../serve/testbed.ts'
 import type { EdgeSpec } from '../table/edge.ts'
 import { parseRate } from '../table/extensions/rate-limit.ts'
@@ -72,6 +73,13 @@ suite('An app that hangs', () => {
     await until(() => clients.filter(client => client.text.includes('R22')).length === 4, 'four refusals')
     for (const client of clients) client.destroy()
     await Promise.all(refused)
+  })
+  test('has half of the connections where there are fewer', () => {
+    assert.deepEqual(
+      [{}, { connectionsMax: 9712 }, { connectionsMax: 9712, appRequestsMax: 9000 }].map(given => limitsOf(given).appRequestsMax),
+      [25_000, 4856, 9000],
+    )
+    assert.deepEqual([4, 140, 1000].map(shareOf), [64, 70, 500])
   })
   test('its own number is divided among the workers', async () => {
     await using app = await startApp(() => {})

@@ -1,5 +1,6 @@
 import { errorReply, type Reply } from '../serve/errors.ts'
 import type { Exchange } from '../serve/exchange.ts'
+import { shareOf } from '../serve/limits.ts'
 import type { Phases } from '../serve/phases.ts'
 import type { Edge } from '../table/edge.ts'
 import type { Route } from '../table/route.ts'
@@ -23,7 +24,7 @@ export function rateReply(exchange: Exchange, route: Route, { clientRate, appRat
 export function admit(exchange: Exchange, route: Route, phases: Phases): Reply | undefined {
   const { load } = route
   const { edge } = route.policy
-  const requestsMax = edge?.requestsMax === undefined ? phases.limits.appRequestsMax : Math.ceil(edge.requestsMax / phases.workers)
+  const requestsMax = edge?.requestsMax === undefined ? usualMax(exchange, phases) : Math.ceil(edge.requestsMax / phases.workers)
   if (load.requests >= requestsMax) return errorReply('R22')
   const { client } = exchange.downstream
   if (client.load !== load) {
@@ -33,4 +34,10 @@ export function admit(exchange: Exchange, route: Route, phases: Phases): Reply |
   load.requests++
   exchange.load = load
   return undefined
+}
+
+/** Half of the connections at most, whatever the operator has made of their number. */
+function usualMax({ table }: Exchange, { limits }: Phases): number {
+  const { workerConnectionsMax } = table.settings
+  return workerConnectionsMax === undefined ? limits.appRequestsMax : Math.min(limits.appRequestsMax, shareOf(workerConnectionsMax))
 }

@@ -84,3 +84,17 @@ export const DEFAULT_LIMITS: Limits = {
   lingerBytesMax: 16 * 1024 * 1024,
   tickMs: 250,
 }
+
+// A worker for so few connections is one for few apps; half of them would starve each.
+const SHARE_MIN = 64
+
+/** The limits of a worker: what is given, else the defaults; with fewer connections an app that does not say may have half of those. */
+export function limitsOf(given: Partial<Limits> = {}): Limits {
+  const limits = { ...DEFAULT_LIMITS, ...given }
+  return { ...limits, appRequestsMax: given.appRequestsMax ?? Math.min(limits.appRequestsMax, shareOf(limits.connectionsMax)) }
+}
+
+/** Requests in flight that one app may have of so many connections. */
+export function shareOf(connectionsMax: number): number {
+  return Math.max(SHARE_MIN, Math.ceil(connectionsMax / 2))
+}

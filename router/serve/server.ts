@@ -26,7 +26,7 @@ import type { ErrorCode } from './errors.ts'
 import type { Downstream, Exchange, RequestSink } from './exchange.ts'
 import { explain } from './explain.ts'
 import { handle } from './handle.ts'
-import { DEFAULT_LIMITS, type Limits } from './limits.ts'
+import { type Limits, limitsOf } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
 import { pace } from './pace.ts'
 import type { Phases } from './phases.ts'
@@ -125,7 +125,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   #emptied = () => {}
 
   constructor(options: ServerOptions) {
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.limits = limitsOf(options.limits)
     this.wheel = new Wheel(this.limits.tickMs)
     this.pool = new Pool(this.wheel, this.limits)
     this.rates = new RateLimiter(this.limits.rateClientsMax)

@@ -25,6 +25,21 @@ export interface WatchOptions {
 
 /** Secrets that are no `kubernetes.io/tls` are watched one by one; each costs a connection to the API server. */
 const NAMED_SECRETS_MAX = 100
+/** A tenant who names more must not take the places of others, whose passwords would be missing then. */
+const NAMED_SECRETS_PER_NAMESPACE_MAX = 10
+
+/** Which of the missing Secrets may be watched by name beside those that are. */
+export function allowedSecrets(missing: readonly string[], watched: Iterable<string>): string[] {
+  const counts = new Map<string, number>()
+  const count = (key: string) => {
+    const { namespace } = splitKey(key)
+    const next = (counts.get(namespace) ?? 0) + 1
+    counts.set(namespace, next)
+    return next
+  }
+  const watchedCount = [...watched].map(count).length
+  return missing.filter(key => count(key) <= NAMED_SECRETS_PER_NAMESPACE_MAX).slice(0, Math.max(NAMED_SECRETS_MAX - watchedCount, 0))
+}
 
 /**
  * Keeps the part of the cluster that routes are made of: routable Services of both families, all EndpointSlices, the Secrets with
@@ -154,7 +169,7 @@ export class ClusterWatch implements Snapshot {
       void informer.stop()
     }
     const missing = [...secrets].filter(key => !this.#secrets.get(key) && !this.#named.has(key))
-    const allowed = missing.slice(0, Math.max(NAMED_SECRETS_MAX - this.#named.size, 0))
+    const allowed = allowedSecrets(missing, this.#named.keys())
     for (const key of allowed) this.#watchNamed(key)
     if (allowed.length < missing.length)
       this.#options.log.warn('too many Secrets missing or not of type kubernetes.io/tls, the rest is not watched', {
