@@ -118,7 +118,8 @@ export function isInstalled(command: string, versionFlag: string): boolean {
 
 const canPin = cpus().length > 1 && isInstalled('taskset', '--version')
 
-function pinned(place: Place): string[] {
+/** What starts a program at its place; empty where there is but one. */
+export function pinned(place: Place): string[] {
   if (!canPin) return []
   const last = cpus().length - 1
   return ['taskset', '-c', place === 'measured' ? '0' : last === 1 ? '1' : `1-${last}`]

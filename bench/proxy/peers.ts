@@ -10,7 +10,7 @@ export interface PeerOptions {
   /** For configurations and what else a peer leaves. */
   readonly folder: string
   readonly accessLogFd?: number
-  /** A certificate; only those that {@link TLS_PEERS} names look at it. */
+  /** A certificate; only those that serve https look at it. */
   readonly tls?: Omit<PeerTls, 'port'> & { readonly certificate: string; readonly key: string }
 }
 
@@ -50,7 +50,7 @@ const NGINX_AS_HEPHY: Peer = {
 
 export const HAPROXY: Peer = { name: 'HAProxy', program: ['haproxy', '-v'], start: startHaproxy }
 
-const CADDY: Peer = { name: 'Caddy', program: ['caddy', 'version'], start: startCaddy }
+export const CADDY: Peer = { name: 'Caddy', program: ['caddy', 'version'], start: startCaddy }
 
 /** Everyone, ours first. */
 export const PEERS: readonly Peer[] = [
@@ -139,9 +139,16 @@ backend app
   return { child: await children.spawn('haproxy', ['-db', '-f', file], port), httpsPort }
 }
 
-async function startCaddy(children: Children, { originPort, folder }: PeerOptions): Promise<RunningPeer> {
+async function startCaddy(children: Children, { originPort, folder, tls }: PeerOptions): Promise<RunningPeer> {
   const port = await freePort()
+  const httpsPort = tls ? await freePort() : 0
   const file = join(folder, `Caddyfile-${port}`)
+  const site = `bind 127.0.0.1
+  reverse_proxy 127.0.0.1:${originPort} {
+    transport http {
+      keepalive_idle_conns_per_host 256
+    }
+  }`
   writeFileSync(
     file,
     `{
@@ -149,16 +156,12 @@ async function startCaddy(children: Children, { originPort, folder }: PeerOption
   auto_https off
 }
 http://:${port} {
-  bind 127.0.0.1
-  reverse_proxy 127.0.0.1:${originPort} {
-    transport http {
-      keepalive_idle_conns_per_host 256
-    }
-  }
+  ${site}
 }
+${tls ? `https://*.test:${httpsPort} {\n  tls ${tls.certificateFile} ${tls.keyFile}\n  ${site}\n}` : ''}
 `,
   )
   // It keeps its last configuration in its home.
   const env = { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, GOMAXPROCS: '1' }
-  return { child: await children.spawn('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env), httpsPort: 0 }
+  return { child: await children.spawn('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env), httpsPort }
 }

@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Children, isInstalled } from '../children.ts'
+import { Children } from '../children.ts'
 import type { BenchTable } from '../main.ts'
+import { makeCertificate } from '../proxy/certificate.ts'
 import type { LoadOrder } from '../proxy/load.ts'
 import { HAPROXY, isAvailable, NGINX, OURS, type Peer, type RunningPeer } from '../proxy/peers.ts'
 import { measure, median, ratio } from '../round.ts'
@@ -79,16 +79,4 @@ export async function run(): Promise<BenchTable> {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** For `*.test`; absent where there is no openssl to make it. */
-function makeCertificate(folder: string) {
-  if (!isInstalled('openssl', 'version')) return undefined
-  const certificateFile = join(folder, 'certificate.pem')
-  const keyFile = join(folder, 'key.pem')
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30', '-subj', '/CN=*.test']
-  const names = ['-addext', 'subjectAltName=DNS:*.test', '-keyout', keyFile, '-out', certificateFile]
-  const { status, stderr } = spawnSync('openssl', [...args, ...names], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`Cannot make a certificate: ${stderr}`)
-  return { certificateFile, keyFile, certificate: readFileSync(certificateFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
 }
