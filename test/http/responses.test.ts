@@ -373,7 +373,8 @@ function cases(section: string, list: Readonly<Record<string, Case>>): void {
 
 async function check(method: string, sent: string, end: End, expected: string | readonly string[], kept: Kept): Promise<void> {
   for (const [how, cuts] of sent === '' ? [['at once', []] as const] : deliveries(sent.length)) {
-    await using world = await startWorld(answeringOnce(sent, cuts, end))
+    // Kept for longer than the test waits, so that age ends no connection.
+    await using world = await startWorld(answeringOnce(sent, cuts, end), { limits: { idleUpstreamMs: 60_000 } })
     const client = world.bed.send(`${method} /first HTTP/1.1\r\nHost: shop.test\r\n${method === 'POST' ? 'Content-Length: 0\r\n' : ''}\r\n`)
     // Both ends of the app's connection are done with the answer before the next request, which may take the same one.
     if (kept === 'not kept')
