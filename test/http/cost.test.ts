@@ -10,8 +10,8 @@ import { normalPath } from '../../router/table/route.ts'
 // quadratic: the bound lies between, and both are measured in one run, so that a busy machine slows both. A head of 128 KB that costs its
 // square holds a worker, and every tenant on it, for half a minute.
 const RATIO_MAX = 9
-// What takes less than this at the larger size cannot hurt, whatever its growth looks like.
-const HARMLESS_MS = 4
+// What takes less than this at the larger size cannot hurt, whatever its growth looks like; the least that is quadratic takes seconds.
+const HARMLESS_MS = 50
 const SMALL = 30_000
 const LARGE = 4 * SMALL
 

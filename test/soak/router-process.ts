@@ -34,7 +34,7 @@ export async function startRouterProcess(workers: number): Promise<RouterProcess
     stream.on('data', (chunk: string) => {
       const lines = (text + chunk).split('\n')
       text = lines.pop() ?? ''
-      faults.push(...lines.filter(line => /"level":"(?:error|warn)"|\b(?:error|warn)\b/i.test(line)).map(line => `the router logs ${line}`))
+      faults.push(...lines.filter(line => line.includes('"level":"error"')).map(line => `the router logs ${line}`))
     })
   }
   let isStopping = false
