@@ -441,7 +441,7 @@ function lineCount(head: string): number {
  * Not String.trim(): that also takes 0xa0, which is no blank in HTTP, and would make two names of one. And no regular expression: one
  * that looks for blanks at the end begins anew at each blank before it, and 128 KB of them take half a minute.
  */
-function withoutTrailingBlanks(value: string): string {
+export function withoutTrailingBlanks(value: string): string {
   let end = value.length
   while (end > 0 && (value.charCodeAt(end - 1) === 32 || value.charCodeAt(end - 1) === 9)) end--
   return end === value.length ? value : value.slice(0, end)

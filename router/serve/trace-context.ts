@@ -1,3 +1,4 @@
+import { withoutTrailingBlanks } from '../http1/head.ts'
 import type { Exchange } from './exchange.ts'
 import { newRequestId } from './headers.ts'
 
@@ -28,7 +29,7 @@ export function joinTrace(exchange: Exchange, sampledPercent: number): void {
 /** The trace that header lines name, once and as they should; '' for none. The text is no part of the request's. */
 export function traceIdIn(lines: string): string {
   const values = [...lines.matchAll(PARENT_LINE)]
-  const match = values.length === 1 ? TRACEPARENT.exec((values[0]?.[1] ?? '').replace(/[\t ]+$/, '')) : null
+  const match = values.length === 1 ? TRACEPARENT.exec(withoutTrailingBlanks(values[0]?.[1] ?? '')) : null
   if (match === null || (match[2] !== undefined && match[0].startsWith('00'))) return ''
   return copied(match[1] as string)
 }
@@ -36,8 +37,8 @@ export function traceIdIn(lines: string): string {
 /** A trusted peer's id where it is one word of a reasonable length; '' for anything else. The text is no part of the request's. */
 export function keptRequestId({ head, downstream, table }: Exchange): string {
   if (head.idFields === '' || !downstream.client.trusted(table.settings)) return ''
-  const ids = [...head.idFields.matchAll(/^x-request-id:[\t ]*([^\r]*?)[\t ]*\r\n/gim)]
-  const id = ids.length === 1 ? (ids[0]?.[1] as string) : ''
+  const ids = [...head.idFields.matchAll(/^x-request-id:[\t ]*([^\r]*)/gim)]
+  const id = ids.length === 1 ? withoutTrailingBlanks(ids[0]?.[1] as string) : ''
   return /^[\w.:+/=@-]{1,128}$/.test(id) ? copied(id) : ''
 }
 
