@@ -22,7 +22,7 @@ export class Children implements Disposable {
   async fork(file: string, env: Record<string, string> = {}, place: Place = 'measured', output?: number): Promise<Child> {
     const [execPath = process.execPath, ...execArgv] = [...pinned(place), process.execPath, ...NODE_FLAGS]
     const child = fork(file, {
-      env: { ...process.env, ...env },
+      env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
       execPath,
       execArgv,
       stdio: ['ignore', output ?? 'ignore', 'inherit', 'ipc'],

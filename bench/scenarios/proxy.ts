@@ -13,6 +13,7 @@ export const name = 'proxy'
 const ROUND_COUNT = 5
 const WARM_UP_MS = 600
 const ROUND_MS = 350
+const UNCOUNTED = 2500
 const HELD_COUNT = 5000
 const HEAD = 'Host: app-0.test\r\nUser-Agent: bench\r\nAccept: */*\r\n'
 const MEGABYTE = 1024 ** 2
@@ -113,22 +114,18 @@ export async function run(): Promise<BenchTable[]> {
 }
 
 /**
- * What an idle connection that has served a request adds to the memory of the proxy. Other requests pass before both readings, so that what
- * stays has left the young generation of those that collect garbage.
+ * What an idle connection that has served a request adds to the memory of the proxy. The first of them fill what earlier work has left free and
+ * are not counted; other requests pass before both readings, so that what stays has left the young generation of those that collect garbage.
  */
 async function idleKilobytes(peer: RunningPeer, load: Child): Promise<number> {
-  const passing = COLUMNS[0]?.order(peer.child.port, WARM_UP_MS) as LoadOrder
-  await load.ask(passing)
-  const before = usageOf(peer.child.pid).residentBytes
-  await measure(peer, load, {
-    kind: 'hold',
-    port: peer.child.port,
-    connections: HELD_COUNT,
-    requests: [`GET /100 HTTP/1.1\r\n${HEAD}\r\n`],
-    bodyBytes: 100,
-  })
-  await load.ask(passing)
-  const after = usageOf(peer.child.pid).residentBytes
+  const { port } = peer.child
+  const hold = async (connections: number) => {
+    await measure(peer, load, { kind: 'hold', port, connections, requests: [`GET /100 HTTP/1.1\r\n${HEAD}\r\n`], bodyBytes: 100 })
+    await load.ask(COLUMNS[0]?.order(port, ROUND_MS) as LoadOrder)
+    return usageOf(peer.child.pid).residentBytes
+  }
+  const before = await hold(UNCOUNTED)
+  const after = await hold(HELD_COUNT)
   await load.ask({ kind: 'release' } satisfies LoadOrder)
   return Math.max(0, after - before) / 1024 / HELD_COUNT
 }
