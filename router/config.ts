@@ -1,5 +1,6 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
 import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
+import { parseDuration } from '../kernel/units.ts'
 import { parseBind } from './bind.ts'
 import { readLimits } from './limit-settings.ts'
 import { parseStateKey } from './table/seal.ts'
@@ -42,6 +43,8 @@ export function routerConfig(env: Environment) {
     stateKey: readStateKey,
     // Between "not ready" and the closed listeners: how long balancers may need to notice.
     drainDelayMs: duration('ROUTER_DRAIN_DELAY', '0s'),
+    // How old the key of session tickets may become before all replicas take another.
+    ticketRotationMs: parsed('ROUTER_TICKET_ROTATION', '12h', parseRotation),
     drainTimeoutMs: duration('ROUTER_DRAIN_TIMEOUT', '30s'),
     // Also read Secrets with `cert` and `key`, as Deis wrote them until 2016.
     oldCertificateKeys: flag('ROUTER_OLD_CERTIFICATE_KEYS', 'false'),
@@ -56,6 +59,12 @@ function readStateKey(env: Environment): Uint8Array | undefined {
   } catch (error) {
     throw new Error(`ROUTER_STATE_KEY: ${(error as Error).message}`)
   }
+}
+
+function parseRotation(value: string): number {
+  const ms = parseDuration(value)
+  if (ms < 60_000) throw new RangeError(`Cannot use "${value}": write 1m or more, as each rotation costs the tickets before it`)
+  return ms
 }
 
 function parseWorkers(value: string): number | 'auto' {

@@ -3,6 +3,7 @@ import type { Log } from '../kernel/log.ts'
 import { HeldSockets } from './held-sockets.ts'
 import type { Answers, Question } from './questions.ts'
 import type { TableDelta } from './table/spec.ts'
+import type { TlsSecrets } from './tls/server-options.ts'
 import { sumTraffic, type Traffic, TrafficTotals } from './traffic.ts'
 import { type Listen, type Ports, Worker, type WorkerOptions } from './worker.ts'
 import { Slot } from './worker-slot.ts'
@@ -16,6 +17,8 @@ export interface Fleet {
   /** How many were replaced since the start. */
   readonly restarts: number
   apply(delta: TableDelta): void
+  /** Gives every worker, those to come too, another key of session tickets. */
+  takeTlsSecrets(secrets: TlsSecrets): void
   /** The numbers of all workers that there have been; what one was last heard to say counts when it does not answer. */
   stats(): Promise<Traffic>
   /** Asks every worker; one that does not answer is left out. */
@@ -70,6 +73,7 @@ async function startSingle({ whole, log, ...options }: FleetOptions, sockets: He
     wanted: 1,
     restarts: 0,
     apply: delta => worker.apply(delta),
+    takeTlsSecrets: secrets => worker.takeTlsSecrets(secrets),
     stats: async () => sumTraffic([worker.stats()]),
     ask: async question => [worker.answer(question)],
     reopenLogs: () => void worker.reopenLog(),
@@ -103,6 +107,7 @@ class ProcessFleet implements Fleet {
   /** Those that drain for good included. */
   readonly #slots = new Set<Slot>()
   readonly #totals = new TrafficTotals<Slot>()
+  #tls: TlsSecrets
   #ports: Ports | undefined
   #restarts = 0
   #isStopping = false
@@ -113,6 +118,7 @@ class ProcessFleet implements Fleet {
     this.#options = options
     this.#log = options.log
     this.#sockets = sockets
+    this.#tls = options.tls
   }
 
   get ports(): Ports {
@@ -144,6 +150,11 @@ class ProcessFleet implements Fleet {
       this.#log.error('worker hangs and is replaced', { worker: slot.index })
       slot.kill()
     }
+  }
+
+  takeTlsSecrets(secrets: TlsSecrets): void {
+    this.#tls = secrets
+    for (const slot of this.#slots) slot.send({ type: 'tls', secrets })
   }
 
   async stats(): Promise<Traffic> {
@@ -219,7 +230,7 @@ class ProcessFleet implements Fleet {
     const { log, whole, listen, ...options } = this.#options
     const slot = new Slot(index, this.#sockets.of(index), stats => this.#totals.note(slot, stats))
     this.#slots.add(slot)
-    slot.start({ ...options, listen: { publicHttpsPort: listen.publicHttpsPort } }, whole())
+    slot.start({ ...options, tls: this.#tls, listen: { publicHttpsPort: listen.publicHttpsPort } }, whole())
     const beganAt = performance.now()
     void slot.exited.then(how => {
       this.#slots.delete(slot)

@@ -1,6 +1,7 @@
 import type { Answers, Question } from './questions.ts'
 import type { TrafficStats } from './serve/stats.ts'
 import type { TableDelta } from './table/spec.ts'
+import type { TlsSecrets } from './tls/server-options.ts'
 import type { ListenSocket, Ports, WorkerOptions } from './worker.ts'
 
 /** From the process that watches to one that serves, in order: `start` first, then any number of the others. */
@@ -13,6 +14,7 @@ export type ToWorker =
       readonly table: TableDelta
     }
   | { readonly type: 'table'; readonly delta: TableDelta }
+  | { readonly type: 'tls'; readonly secrets: TlsSecrets }
   | { readonly type: 'stats' }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'reopen' }

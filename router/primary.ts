@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { delay } from '../kernel/backoff.ts'
 import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
@@ -18,6 +17,7 @@ import { FaultReporter } from './table/faults.ts'
 import { SavedTable } from './table/saved-table.ts'
 import { ClusterWatch } from './table/snapshot.ts'
 import type { TableDelta } from './table/spec.ts'
+import { TicketKeys } from './tls/ticket-keys.ts'
 
 /** How long a start waits for the API server before it serves the table of the last run. */
 const SAVED_TABLE_AFTER_MS = 3000
@@ -66,6 +66,9 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
     const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))
 
+    const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
+    const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))
+
     const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps })
     // A folder is there or the process is not; only a server can be away.
     const age = config.manifests ? undefined : stack.add('age of the configuration', new ConfigAge(() => watch.ageMs(), log))
@@ -105,7 +108,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
         listeners: config.listeners,
       },
       workers,
-      tls: { ticketKeys: randomBytes(48) },
+      tls: { ticketKeys: tickets.current },
       limits,
       accessLog: config.accessLog,
       appLatency: config.metricsAppLatency,
@@ -117,6 +120,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     stack.add('workers', started)
     if (shortage) log.warn('fewer connections than wanted, as open files are limited: raise the limit of the process (ulimit -n)', shortage)
     fleet = started
+    // One that came while they started.
+    onKey(tickets.current)
     // Of the lists, and of the tables that were sent to the workers.
     if (workers > 1) await collectGarbage()
     const onReopen = () => started.reopenLogs()

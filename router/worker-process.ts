@@ -35,6 +35,8 @@ async function receive(message: ToWorker): Promise<void> {
     case 'table':
       worker?.apply(message.delta)
       return answer({ type: 'applied', version: message.delta.version })
+    case 'tls':
+      return worker?.takeTlsSecrets(message.secrets)
     case 'stats':
       return worker && answer({ type: 'stats', stats: worker.stats() })
     case 'ask':

@@ -125,6 +125,12 @@ export class Worker {
     this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
   }
 
+  /** Takes another key of session tickets: those of the one before cost their clients a full handshake. */
+  takeTlsSecrets(secrets: TlsSecrets): void {
+    this.#tls.takeSecrets(secrets)
+    this.#server.renewTicketKeys(Buffer.from(secrets.ticketKeys))
+  }
+
   stats(): TrafficStats {
     return { ...this.#server.stats(), vitals: this.#vitals.read() }
   }

@@ -72,8 +72,10 @@ export interface Server {
   listenGit(at: ListenAt): Promise<number>
   /** Tells what a change of the table did to an app's endpoints, before or after it is in place. */
   moveEndpoints(moves: EndpointMoves): void
-  /** Another default certificate, other ticket keys or versions for handshakes to come. */
+  /** Another default certificate or other versions for handshakes to come. */
   renewTls(options: TlsOptions): void
+  /** Another key of session tickets; cheaper than {@link renewTls}. */
+  renewTicketKeys(keys: Buffer): void
   /** Stops accepting, ends each connection after its answer, and cuts at the deadline what is still open then. */
   drain(deadlineMs: number): Promise<void>
   /** Cuts everything now. */
@@ -108,7 +110,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly handshakesMax: number
   readonly giveWayMs: number
   readonly #log: Log
-  readonly #tlsOptions: TlsOptions
+  #tlsOptions: TlsOptions
   readonly #accessLog: AccessLog | undefined
   readonly #lines: AccessLines
   readonly #tally: Tally
@@ -150,7 +152,9 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   async listenHttps(at: ListenAt): Promise<number> {
-    const listener = await listenTls(at, this.#tlsOptions, this, (socket, peer) => this.#connection(socket, peer, true))
+    const options = this.#tlsOptions
+    const listener = await listenTls(at, options, this, (socket, peer) => this.#connection(socket, peer, true))
+    if (options !== this.#tlsOptions) listener.tls.setSecureContext(this.#tlsOptions)
     this.#tlsServers.push(listener.tls)
     return this.#opened(listener)
   }
@@ -165,7 +169,13 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   }
 
   renewTls(options: TlsOptions): void {
-    for (const server of this.#tlsServers) server.setSecureContext({ ...this.#tlsOptions, ...options })
+    this.#tlsOptions = { ...this.#tlsOptions, ...options }
+    for (const server of this.#tlsServers) server.setSecureContext(this.#tlsOptions)
+  }
+
+  renewTicketKeys(keys: Buffer): void {
+    this.#tlsOptions = { ...this.#tlsOptions, ticketKeys: keys }
+    for (const server of this.#tlsServers) server.setTicketKeys(keys)
   }
 
   async drain(deadlineMs: number): Promise<void> {

@@ -14,7 +14,7 @@ export interface TlsSecrets {
 
 /** Makes the https listener's options out of the table of the moment. */
 export class ServerTls {
-  readonly #secrets: TlsSecrets
+  #secrets: TlsSecrets
   readonly #contexts: TlsContexts
   readonly #log: Log
   /** Shown where the router has no certificate of its own; made when it is needed, as an RSA key takes a third of a second. */
@@ -52,6 +52,11 @@ export class ServerTls {
   update(before: Table, now: Table): boolean {
     this.#contexts.configure(policyOf(now))
     return before.tls !== now.tls || before.defaultCertificate?.id !== now.defaultCertificate?.id
+  }
+
+  /** Another key of session tickets, for all handshakes to come. */
+  takeSecrets(secrets: TlsSecrets): void {
+    this.#secrets = secrets
   }
 
   /** Without a context the listener's own certificate is shown. */
