@@ -101,18 +101,6 @@ suite('Sizes', () => {
       assert.match(client.text, isAllowed ? /HTTP\/1\.1 200 OK/ : /HTTP\/1\.1 502 .*R34/s)
     }
   })
-  test('connections of a worker: the one that is too many is closed, and it says nothing', async () => {
-    await using world = await startWorld(echoing, { limits: { connectionsMax: 3 } })
-    const kept = [1, 2, 3].map(() => world.bed.send(GET))
-    for (const client of kept) await client.until('\r\n\r\n/')
-    const newcomer = world.bed.send(GET)
-    await newcomer.ended
-    assert.equal(newcomer.text, '')
-    kept[0]?.destroy()
-    await until(() => world.bed.server.stats().connectionsOpen === 2)
-    const next = world.bed.send(GET)
-    await next.until('\r\n\r\n/')
-  })
 })
 
 suite('Times of a client', () => {
