@@ -58,7 +58,9 @@ suite('control plane: what it puts into Kubernetes', { timeout: 60_000 }, () => 
       [container?.name, container?.image, container?.command],
       ['shop-web', 'embedded/shop:git-1', ['/bin/bash', '-c', 'node web.js']],
     )
-    assert.deepEqual([restartPolicy, terminationGracePeriodSeconds, automountServiceAccountToken], ['Always', 30, false])
+    // Thirty for the app, and what it sleeps before until every router has heard that it goes.
+    assert.deepEqual([restartPolicy, terminationGracePeriodSeconds, automountServiceAccountToken], ['Always', 33, false])
+    assert.deepEqual(container?.lifecycle?.preStop, { sleep: { seconds: 3 } })
     assert.equal(container?.readinessProbe?.tcpSocket?.port, 5000)
     assert.deepEqual((await service()).spec?.selector, { app: 'shop', heritage: 'drycc', type: 'web' })
     assert.equal(await find(bed.api, RESOURCES.deployments, 'shop', 'shop-worker'), undefined)
