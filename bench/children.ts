@@ -1,6 +1,8 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { cpus } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** As the router starts its workers (see ARCHITECTURE.md, performance); the same for every peer on Node. */
 const NODE_FLAGS = ['--max-semi-space-size=16', '--min-semi-space-size=16', '--single-threaded-gc']
@@ -11,6 +13,8 @@ export type Place = 'measured' | 'load'
 
 /** The processes of one scenario. Each is ended by its own id when the scenario is over, and when the run is interrupted. */
 export class Children implements Disposable {
+  /** For configurations and what else they leave; it goes with them. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'bench-'))
   readonly #children = new Set<ChildProcess>()
   readonly #stop = () => this[Symbol.dispose]()
 
@@ -58,6 +62,7 @@ export class Children implements Disposable {
     // A nginx that is killed outright would leave its worker behind; SIGTERM ends both at once.
     for (const child of this.#children) child.kill(child.channel === undefined || child.channel === null ? 'SIGTERM' : 'SIGKILL')
     this.#children.clear()
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 

@@ -25,6 +25,8 @@ if (unknown.length > 0) {
   process.stderr.write(`There is no scenario ${unknown.join(', ')}: choose among ${files.map(file => basename(file, '.ts')).join(', ')}\n`)
   process.exit(2)
 }
+// Other programs know nothing of us: each scenario ends its own when this process exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 process.stdout.write(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${process.platform} ${release()}\n`)
 for (const file of files.sort()) {
   const scenario = (await import(join(folder, file))) as Scenario

@@ -1,5 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Child, Children } from '../children.ts'
 import type { BenchTable } from '../main.ts'
@@ -62,7 +61,7 @@ interface Run {
 /** CPU time of proxies for each kind of work, and memory of idle connections; every peer that is installed, in interleaved rounds. */
 export async function run(): Promise<BenchTable[]> {
   using children = new Children()
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const { folder } = children
   const log = openSync(join(folder, 'access.log'), 'a')
   try {
     const origin = await children.fork(join(import.meta.dirname, '../proxy/origin.ts'), {}, 'load')
@@ -109,7 +108,6 @@ export async function run(): Promise<BenchTable[]> {
     ]
   } finally {
     closeSync(log)
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

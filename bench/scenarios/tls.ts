@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Children } from '../children.ts'
 import type { BenchTable } from '../main.ts'
@@ -40,43 +38,39 @@ const COLUMNS: readonly Column[] = [
 /** What TLS 1.3 costs with a P-256 certificate. */
 export async function run(): Promise<BenchTable> {
   using children = new Children()
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  try {
-    const tls = makeCertificate(folder)
-    const origin = await children.fork(join(import.meta.dirname, '../proxy/origin.ts'), {}, 'load')
-    const load = await children.fork(join(import.meta.dirname, '../proxy/load.ts'), {}, 'load')
-    const peers = [OURS, NGINX, HAPROXY]
-    const runs: { peer: Peer; running: RunningPeer; cpu: number[][]; kilobytes: number }[] = []
-    for (const peer of tls ? peers.filter(isAvailable) : []) {
-      const running = await peer.start(children, { originPort: origin.port, folder, ...(tls && { tls }) })
-      runs.push({ peer, running, cpu: COLUMNS.map(() => []), kilobytes: 0 })
-    }
-    for (let round = -1; round < ROUND_COUNT; round++) {
-      for (const [index, column] of COLUMNS.entries()) {
-        for (const { running, cpu } of runs) {
-          const cost = await measure(running, load, column.order(running.httpsPort, ROUND_MS))
-          if (round >= 0) cpu[index]?.push(cost.cpuMicroseconds)
-        }
+  const { folder } = children
+  const tls = makeCertificate(folder)
+  const origin = await children.fork(join(import.meta.dirname, '../proxy/origin.ts'), {}, 'load')
+  const load = await children.fork(join(import.meta.dirname, '../proxy/load.ts'), {}, 'load')
+  const peers = [OURS, NGINX, HAPROXY]
+  const runs: { peer: Peer; running: RunningPeer; cpu: number[][]; kilobytes: number }[] = []
+  for (const peer of tls ? peers.filter(isAvailable) : []) {
+    const running = await peer.start(children, { originPort: origin.port, folder, ...(tls && { tls }) })
+    runs.push({ peer, running, cpu: COLUMNS.map(() => []), kilobytes: 0 })
+  }
+  for (let round = -1; round < ROUND_COUNT; round++) {
+    for (const [index, column] of COLUMNS.entries()) {
+      for (const { running, cpu } of runs) {
+        const cost = await measure(running, load, column.order(running.httpsPort, ROUND_MS))
+        if (round >= 0) cpu[index]?.push(cost.cpuMicroseconds)
       }
     }
-    for (const run of runs) {
-      const before = usageOf(run.running.child.pid).residentBytes
-      await measure(run.running, load, { kind: 'hold', port: run.running.httpsPort, tls: true, connections: HELD_COUNT, ...GET })
-      run.kilobytes = (usageOf(run.running.child.pid).residentBytes - before) / 1024 / HELD_COUNT
-      await load.ask({ kind: 'release' } satisfies LoadOrder)
-    }
-    const ours = runs[0]?.cpu ?? []
-    return {
-      title: `TLS: µs of a proxy’s own CPU time, medians of ${ROUND_COUNT} interleaved rounds. In brackets: how often ours does the same in that time`,
-      columns: ['', ...COLUMNS.map(column => column.title), `KB each of ${HELD_COUNT} idle connections`],
-      rows: peers.map(peer => {
-        const run = runs.find(candidate => candidate.peer === peer)
-        if (!run) return [peer.name, tls ? 'not installed' : 'needs openssl', ...COLUMNS.map(() => '')]
-        const cells = run.cpu.map((values, index) => `${median(values).toFixed(1)} (${ratio(ours[index] ?? [], values).toFixed(2)})`)
-        return [peer.name, ...cells, run.kilobytes.toFixed(1)]
-      }),
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+  }
+  for (const run of runs) {
+    const before = usageOf(run.running.child.pid).residentBytes
+    await measure(run.running, load, { kind: 'hold', port: run.running.httpsPort, tls: true, connections: HELD_COUNT, ...GET })
+    run.kilobytes = (usageOf(run.running.child.pid).residentBytes - before) / 1024 / HELD_COUNT
+    await load.ask({ kind: 'release' } satisfies LoadOrder)
+  }
+  const ours = runs[0]?.cpu ?? []
+  return {
+    title: `TLS: µs of a proxy’s own CPU time, medians of ${ROUND_COUNT} interleaved rounds. In brackets: how often ours does the same in that time`,
+    columns: ['', ...COLUMNS.map(column => column.title), `KB each of ${HELD_COUNT} idle connections`],
+    rows: peers.map(peer => {
+      const run = runs.find(candidate => candidate.peer === peer)
+      if (!run) return [peer.name, tls ? 'not installed' : 'needs openssl', ...COLUMNS.map(() => '')]
+      const cells = run.cpu.map((values, index) => `${median(values).toFixed(1)} (${ratio(ours[index] ?? [], values).toFixed(2)})`)
+      return [peer.name, ...cells, run.kilobytes.toFixed(1)]
+    }),
   }
 }
