@@ -37,6 +37,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['router/tls/', 'control-plane/', 'builder/'],
   'node-forge': ['kernel/x509.ts'],
   re2js: ['router/table/'],
+  'reflect-metadata': ['kernel/signing-request.ts'],
   sirv: ['embedded/build-runner/'],
   ssh2: ['builder/receive/'],
   'tar-stream': ['builder/', 'embedded/'],
