@@ -1,3 +1,4 @@
+import { challengeReply } from '../edge/acme.ts'
 import { preflightReply } from '../edge/cors.ts'
 import { admit, rateReply } from '../edge/limits.ts'
 import { canonicalReply, movedReply } from '../edge/redirects.ts'
@@ -13,6 +14,10 @@ import type { Phases } from './phases.ts'
 export function refuse(exchange: Exchange, route: Route, phases: Phases): Reply | undefined {
   const { head, origin } = exchange
   const { allow, edge } = route.policy
+  if (edge?.challenges !== undefined) {
+    const answer = challengeReply(head, edge.challenges)
+    if (answer !== undefined) return answer
+  }
   if (edge?.deny?.check(origin.address)) return errorReply('R12')
   if (allow !== undefined && !allow.check(origin.address)) return errorReply('R12')
   if (goesInCircle(head.loop)) return errorReply('R13')

@@ -1,4 +1,5 @@
 import type { Annotations } from './annotations.ts'
+import { type AcmeChallenge, readChallenges } from './extensions/acme.ts'
 import { type CorsSpec, readCors } from './extensions/cors.ts'
 import { parseRate, type Rate } from './extensions/rate-limit.ts'
 import { parseCanonicalHost, type Redirect, readRedirects } from './extensions/redirects.ts'
@@ -7,6 +8,8 @@ import { parseCidr, parseInteger, parseObjectName } from './values.ts'
 
 /** What the router does for an app by the annotations of its own key, in plain values. An app without any of them has none of this. */
 export interface EdgeSpec {
+  /** What authorities ask for, answered before anything else. */
+  readonly challenges?: readonly AcmeChallenge[]
   /** Networks that are let in by no list. */
   readonly deny?: readonly string[]
   /** How often one client may ask, and all together. */
@@ -34,6 +37,7 @@ export function readEdge(
   { namespace, domains }: { readonly namespace: string; readonly domains: readonly string[] },
   lastGood: EdgeSpec = {},
 ): EdgeSpec | undefined {
+  const challenges = readChallenges(annotations, domains)
   const denied = annotations.items('x-deny', parseCidr)
   const deny = denied?.length === 0 ? lastGood.deny : denied
   const clientRate = annotations.one('x-rate-limit', undefined, parseRate, lastGood.clientRate)
@@ -45,6 +49,7 @@ export function readEdge(
   const redirects = readRedirects(annotations, domains, lastGood.redirects)
   const cors = readCors(annotations, lastGood.cors)
   const edge: EdgeSpec = {
+    ...(challenges && { challenges }),
     ...(deny && { deny }),
     ...(clientRate && { clientRate }),
     ...(appRate && { appRate }),
@@ -63,12 +68,13 @@ export function readEdge(
  * delegate's. A network that either denies is denied; where the delegate asks for no password or rate the host's counts.
  */
 export function delegateEdge(host: EdgeSpec = {}, own: EdgeSpec = {}): EdgeSpec | undefined {
-  const { canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
+  const { challenges: _challenges, canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
   const deny = [...new Set([...(host.deny ?? []), ...(own.deny ?? [])])]
   const edge: EdgeSpec = {
     ...(host.clientRate && { clientRate: host.clientRate }),
     ...(host.auth !== undefined && { auth: host.auth }),
     ...rest,
+    ...(host.challenges && { challenges: host.challenges }),
     ...(deny.length > 0 && { deny }),
     ...(host.canonicalHost !== undefined && { canonicalHost: host.canonicalHost }),
     ...(host.redirects && { redirects: host.redirects }),
