@@ -1,6 +1,20 @@
-import { isIP } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { isIP, SocketAddress } from 'node:net'
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
-import { duration, type Environment, integer, list, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
+import {
+  duration,
+  type Environment,
+  flag,
+  integer,
+  list,
+  oneOf,
+  optional,
+  parsed,
+  port,
+  readEnv,
+  secret,
+  text,
+} from '../kernel/settings.ts'
 
 /** The settings of the control plane. */
 export type ControlPlaneConfig = ReturnType<typeof controlPlaneConfig>
@@ -39,6 +53,24 @@ export function controlPlaneConfig(env: Environment) {
     deployHookUrls: parsed('CONTROLLER_DEPLOY_HOOK_URLS', '', parseUrls),
     /** Networks from which pages of apps may be fetched although they are not of the public internet. */
     pageNetworks: parsed('CONTROLLER_PAGE_NETWORKS', '', parseNetworks),
+    /** Directories of certificate authorities; the later ones are asked where an earlier one refuses again and again. */
+    acmeDirectories: parsed('CONTROLLER_ACME_DIRECTORIES', 'https://acme-v02.api.letsencrypt.org/directory', parseUrls),
+    acmeEmail: optional('CONTROLLER_ACME_EMAIL'),
+    /** An account at the authority's own site, which the first directory may want. */
+    acmeEabKeyId: optional('CONTROLLER_ACME_EAB_KEY_ID'),
+    acmeEabHmacKey: secret('CONTROLLER_ACME_EAB_HMAC_KEY'),
+    /** PEM: what to trust for the directories themselves. */
+    acmeCa: parsed('CONTROLLER_ACME_CA_FILE', '', path => (path === '' ? undefined : readFileSync(path, 'utf8'))),
+    /** The common name of the authority whose chain is preferred. */
+    acmeChain: optional('CONTROLLER_ACME_CHAIN'),
+    acmeChallenge: oneOf('CONTROLLER_ACME_CHALLENGE', ['auto', 'http-01'], 'auto'),
+    acmeDomains: oneOf('CONTROLLER_ACME_DOMAINS', ['off', 'asked', 'all'], 'asked'),
+    /** Whether to look whether a domain leads here before a certificate is ordered. */
+    acmePrecheck: flag('CONTROLLER_ACME_PRECHECK', 'true'),
+    acmeHttpPort: port('CONTROLLER_ACME_HTTP_PORT', '80'),
+    acmeHttpsPort: port('CONTROLLER_ACME_HTTPS_PORT', '443'),
+    /** Name servers by which to look, as authorities do: within a cluster names may lead elsewhere. */
+    acmeResolvers: parsed('CONTROLLER_ACME_RESOLVERS', '', parseResolvers),
     deployHookSecret: secret('CONTROLLER_DEPLOY_HOOK_SECRET'),
   })
 }
@@ -59,6 +91,17 @@ function parseNetworks(text: string): string[] {
       throw new TypeError(`Cannot read network "${network}": write it as 10.0.0.0/8`)
   }
   return networks
+}
+
+function parseResolvers(text: string): string[] {
+  const servers = text
+    .split(',')
+    .map(server => server.trim())
+    .filter(Boolean)
+  for (const server of servers)
+    if (isIP(server) === 0 && SocketAddress.parse(server) === undefined)
+      throw new TypeError(`Cannot read name server "${server}": write it as 192.0.2.53 or 192.0.2.53:53`)
+  return servers
 }
 
 function parseUrls(text: string): string[] {

@@ -3,9 +3,12 @@ import { isStatus, type KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { startInformer } from '../kernel/kubernetes/informer.ts'
 import { RESOURCES } from '../kernel/kubernetes/objects.ts'
 import type { Log } from '../kernel/log.ts'
+import type { App } from './domain/app.ts'
 import type { Release } from './domain/release.ts'
 import type { User } from './domain/user.ts'
+import { AcmeAccounts, acmeAccountKind } from './records/acme-accounts.ts'
 import { Apps, appKind } from './records/apps.ts'
+import { Automatics, automaticKind } from './records/automatics.ts'
 import { Certificates, certificateKind } from './records/certificates.ts'
 import { Claims, claimKind } from './records/claims.ts'
 import { Domains, domainKind } from './records/domains.ts'
@@ -23,6 +26,10 @@ export interface Records {
   readonly releases: Releases
   readonly domains: Domains
   readonly certificates: Certificates
+  readonly automatics: Automatics
+  readonly acmeAccounts: AcmeAccounts
+  /** Tells of every domain whose right to a certificate, or whose automatic one, may be another now. */
+  onDomainChange(listener: (domain: string) => void): void
   /** How long ago the API server was last heard of, in milliseconds. */
   ageMs(): number
   stop(): Promise<void>
@@ -46,14 +53,34 @@ export async function openRecords(api: KubernetesApi, options: RecordsOptions): 
   const configMaps = startInformer(api, RESOURCES.configMaps, { log, selection })
   const byToken = new Map<string, string>()
   const byApp = new Map<string, Map<number, Release>>()
+  const listeners: ((domain: string) => void)[] = []
+  const tell = (domain: string | undefined) => {
+    if (domain !== undefined) for (const listener of listeners) listener(domain)
+  }
+  const tellApp = (app: App | undefined, before: App | undefined) => {
+    const wishes = (of: App | undefined) => `${of?.tls.certs_auto_enabled} ${of?.deleting}`
+    if (listeners.length > 0 && wishes(app) !== wishes(before))
+      for (const { domain } of records.domains.list((app ?? before)?.id ?? '')) tell(domain)
+  }
   const records: Records = {
     users: new Users(new RecordTable(api, secrets, userKind, log, indexTokens(byToken)), namespace, byToken),
     sshKeys: new SshKeys(new RecordTable(api, secrets, sshKeyKind, log), namespace),
     claims: new Claims(new RecordTable(api, configMaps, claimKind, log), namespace),
-    apps: new Apps(new RecordTable(api, configMaps, appKind, log)),
+    apps: new Apps(new RecordTable(api, configMaps, appKind, log, tellApp)),
     releases: new Releases(new RecordTable(api, secrets, releaseKind, log, indexReleases(byApp)), byApp),
-    domains: new Domains(new RecordTable(api, configMaps, domainKind, log), namespace, options.platformDomain),
+    domains: new Domains(
+      new RecordTable(api, configMaps, domainKind, log, (domain, before) => tell((domain ?? before)?.domain)),
+      namespace,
+      options.platformDomain,
+    ),
     certificates: new Certificates(new RecordTable(api, secrets, certificateKind, log), namespace),
+    // Whoever deletes one by hand wants a new one; every other change is the issuer's own.
+    automatics: new Automatics(
+      new RecordTable(api, secrets, automaticKind, log, (automatic, before) => automatic ?? tell(before?.domain)),
+      namespace,
+    ),
+    acmeAccounts: new AcmeAccounts(new RecordTable(api, secrets, acmeAccountKind, log), namespace),
+    onDomainChange: listener => void listeners.push(listener),
     ageMs: () => Math.max(secrets.ageMs(), configMaps.ageMs()),
     stop: async () => void (await Promise.all([secrets.stop(), configMaps.stop()])),
   }

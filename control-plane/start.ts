@@ -4,6 +4,9 @@ import { startReconciler } from '../kernel/kubernetes/reconciler.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
 import { createMetrics, type Metrics } from '../kernel/metrics.ts'
+import { Authorities, operatorsAuthorities } from './acme/authorities.ts'
+import { Issuer, type IssuerTimes } from './acme/issuer.ts'
+import { Reach } from './acme/reach.ts'
 import { appRoutes } from './api/app-routes.ts'
 import { authRoutes } from './api/auth-routes.ts'
 import { Authentication } from './api/authentication.ts'
@@ -35,6 +38,7 @@ import { forgetApp } from './deploy/forget-app.ts'
 import { lastLines } from './deploy/last-lines.ts'
 import { Pages } from './deploy/pages.ts'
 import { Processes } from './deploy/processes.ts'
+import { guardedLookup, isPublicAddress } from './deploy/public-address.ts'
 import { restartProcesses } from './deploy/restart.ts'
 import { RouterProbe } from './deploy/router-probe.ts'
 import { Routing } from './deploy/routing.ts'
@@ -55,6 +59,8 @@ export interface ControlPlaneOptions {
   readonly metrics?: Metrics
   /** Ends the wait for Kubernetes. */
   readonly signal?: AbortSignal
+  /** How patient the issuer of certificates is; tests are less. */
+  readonly acmeTimes?: Partial<IssuerTimes>
 }
 
 export interface RunningControlPlane extends Running {
@@ -181,6 +187,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           await deployer.reconcile(id)
           await sweepRuns(id, { cluster, workloads, timeoutMs: config.runTimeoutMs })
         },
+      }),
+    )
+    const { acmeChain: chain, acmeResolvers: resolvers, acmeHttpPort, acmeHttpsPort, acmeCa: ca } = config
+    const foreignLookup = guardedLookup(isPublicAddress)
+    const authorities = new Authorities({ accounts: records.acmeAccounts, foreignLookup, ...(ca !== undefined && { ca }) })
+    stack.add('certificate authorities', authorities)
+    const operators = operatorsAuthorities(config)
+    stack.add(
+      'issuer',
+      new Issuer({
+        ...{ api, records, routing, platformLog, log, authorities, platformDomain, namespace: config.namespace },
+        ...{ mode: config.acmeDomains, challenge: config.acmeChallenge, authoritiesOf: () => operators },
+        reach: config.acmePrecheck ? new Reach({ httpPort: acmeHttpPort, httpsPort: acmeHttpsPort, resolvers }) : undefined,
+        ...(chain !== undefined && { chain }),
+        ...(options.acmeTimes && { times: options.acmeTimes }),
       }),
     )
     const address = await server.listen({ port: config.port, host: config.host })

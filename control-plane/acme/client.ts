@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { isIP, type LookupFunction } from 'node:net'
 import { delay } from '../../kernel/backoff.ts'
 import { type HttpClient, httpClient } from '../../kernel/http.ts'
 import { type AccountKey, bindExternally, type ExternalAccount, type Jws } from './jws.ts'
@@ -22,6 +23,8 @@ export interface AcmeOptions {
   readonly external?: ExternalAccount
   /** PEM of an authority to trust for the directory itself. */
   readonly ca?: string
+  /** Resolves the names of whatever the directory leads to; where it is given, addresses in place of names are refused, and so is plain http. */
+  readonly lookup?: LookupFunction
 }
 
 export interface Order {
@@ -68,6 +71,7 @@ const BAD_NONCES_MAX = 10
 const POLL_MS = 1_000
 const POLL_MS_MAX = 30_000
 const ORDER_MS_MAX = 5 * 60_000
+const CHAINS_MAX = 6
 
 /**
  * Speaks with one ACME server on behalf of one account (RFC 8555). A refused nonce is tried again with another, as the RFC asks; every
@@ -87,6 +91,7 @@ export class AcmeClient {
       bodyBytesMax: 1024 * 1024,
       headers: { 'user-agent': 'drycc-workflow' },
       ...(options.ca !== undefined && { ca: options.ca }),
+      ...(options.lookup && { lookup: options.lookup }),
     })
   }
 
@@ -105,13 +110,17 @@ export class AcmeClient {
     const ask = (more: object) => this.#post<Omit<Order, 'url'>>(newOrder, { identifiers, ...more }, signal)
     try {
       const answer = await ask(replaces !== undefined && renewalInfo !== undefined ? { replaces } : {})
-      return { ...answer.body, url: answer.location }
+      return orderOf(answer)
     } catch (error) {
       // The server does not know the old certificate, or has it replaced already: that is no reason not to have a new one.
       if (!(error instanceof AcmeProblem) || replaces === undefined || error.isPassing) throw error
-      const answer = await ask({})
-      return { ...answer.body, url: answer.location }
+      return orderOf(await ask({}))
     }
+  }
+
+  /** An order that was made before. */
+  async orderAt(url: string, signal: AbortSignal): Promise<Order> {
+    return { ...(await this.#post<Omit<Order, 'url'>>(url, undefined, signal)).body, url }
   }
 
   async authorization(url: string, signal: AbortSignal): Promise<Authorization> {
@@ -133,11 +142,15 @@ export class AcmeClient {
     })
   }
 
-  /** Gives in the signing request and waits for the certificate. @returns the chain as PEM, and other chains of the same */
-  async finalize(order: Order, request: Buffer, signal: AbortSignal): Promise<string[]> {
+  /** Gives in the signing request (PKCS#10, DER) of an order whose authorizations are all valid. */
+  async finalize(order: Order, request: Buffer, signal: AbortSignal): Promise<void> {
     await this.#post(order.finalize, { csr: request.toString('base64url') }, signal)
+  }
+
+  /** Waits for the certificate of an order. @returns its chain as PEM, and other chains of the same */
+  async certificate(order: string, signal: AbortSignal): Promise<string[]> {
     let certificate = ''
-    await this.#poll(order.url, signal, (now: Order) => {
+    await this.#poll(order, signal, (now: Order) => {
       if (now.status === 'valid' && now.certificate !== undefined) {
         certificate = now.certificate
         return true
@@ -147,7 +160,7 @@ export class AcmeClient {
     })
     const first = await this.#post<string>(certificate, undefined, signal)
     const chains = [first.body]
-    for (const link of first.links.slice(0, 5)) chains.push((await this.#post<string>(link, undefined, signal)).body)
+    for (const link of first.links.slice(0, CHAINS_MAX - 1)) chains.push((await this.#post<string>(link, undefined, signal)).body)
     return chains
   }
 
@@ -156,12 +169,8 @@ export class AcmeClient {
     const { renewalInfo } = await this.#find(signal)
     const id = renewalId(certificatePem)
     if (renewalInfo === undefined || id === undefined) return undefined
-    const answer = await this.#http.json<{ suggestedWindow?: { start?: string; end?: string } }>(
-      'GET',
-      `${renewalInfo.replace(/\/$/, '')}/${id}`,
-      undefined,
-      { signal },
-    )
+    const url = this.#checked(`${renewalInfo.replace(/\/$/, '')}/${id}`)
+    const answer = await this.#http.json<{ suggestedWindow?: { start?: string; end?: string } }>('GET', url, undefined, { signal })
     const startMs = Date.parse(answer.body?.suggestedWindow?.start ?? '')
     const endMs = Date.parse(answer.body?.suggestedWindow?.end ?? '')
     if (answer.status !== 200 || !(startMs < endMs)) return undefined
@@ -181,7 +190,7 @@ export class AcmeClient {
 
   async #find(signal: AbortSignal): Promise<Directory> {
     if (this.#directory !== undefined) return this.#directory
-    const answer = await this.#http.json<Directory>('GET', this.#options.url, undefined, { signal })
+    const answer = await this.#http.json<Directory>('GET', this.#checked(this.#options.url), undefined, { signal })
     const found = answer.body
     if (
       answer.status !== 200 ||
@@ -216,7 +225,13 @@ export class AcmeClient {
   }
 
   async #post<T>(url: string, payload: object | undefined, signal: AbortSignal): Promise<Answer<T>> {
-    return (await this.#send(url, payload, signal, await this.#account(signal))) as Answer<T>
+    try {
+      return (await this.#send(url, payload, signal, await this.#account(signal))) as Answer<T>
+    } catch (error) {
+      // Whoever runs the authority may have lost its accounts: the next call makes ours anew.
+      if (error instanceof AcmeProblem && error.type === 'accountDoesNotExist') this.#accountUrl = undefined
+      throw error
+    }
   }
 
   async #send(url: string, payload: object | undefined, signal: AbortSignal, kid: string | undefined): Promise<Answer<unknown>> {
@@ -224,7 +239,7 @@ export class AcmeClient {
       const nonce = await this.#nonce(signal)
       const header = { url, nonce, ...(kid !== undefined && { kid }) }
       const jws: Jws = this.#options.account.sign(header, payload === undefined ? '' : JSON.stringify(payload))
-      const answer = await this.#http.json('POST', url, JSON.stringify(jws), {
+      const answer = await this.#http.json('POST', this.#checked(url), JSON.stringify(jws), {
         signal,
         headers: { 'content-type': 'application/jose+json' },
       })
@@ -243,15 +258,29 @@ export class AcmeClient {
     const kept = this.#nonces.pop()
     if (kept !== undefined) return kept
     const { newNonce } = await this.#find(signal)
-    const answer = await this.#http.json('HEAD', newNonce, undefined, { signal })
+    const answer = await this.#http.json('HEAD', this.#checked(newNonce), undefined, { signal })
     const nonce = answer.headers['replay-nonce']
     if (typeof nonce !== 'string') throw problemOf(answer.status, { detail: 'The certificate authority gave no nonce' }, undefined)
     return nonce
   }
 
+  /** A server that a user named must not lead us to what only we can reach; names are looked at when they are resolved. */
+  #checked(url: string): string {
+    const parsed = URL.parse(url)
+    const isAddress = isIP(parsed?.hostname.replace(/^\[|\]$/g, '') ?? '') !== 0
+    if (parsed === null || (this.#options.lookup !== undefined && (parsed.protocol !== 'https:' || isAddress)))
+      throw new AcmeProblem(400, 'directory', `The certificate authority leads to "${url.slice(0, 100)}": it must be a name, over https`)
+    return url
+  }
+
   #keepNonce(value: string | string[] | undefined): void {
     if (typeof value === 'string' && this.#nonces.length < NONCES_MAX) this.#nonces.push(value)
   }
+}
+
+function orderOf({ body, location }: Answer<Omit<Order, 'url'>>): Order {
+  if (location === '') throw new AcmeProblem(502, '', 'The certificate authority did not say where the order is')
+  return { ...body, url: location }
 }
 
 /** The chain whose topmost certificate was issued by the wanted name, else the first (RFC 8555 §7.4.2). */

@@ -36,10 +36,14 @@ export function settingsRoutes(routes: Routes, { records, deployer, platformLog 
     GET: ({ app }) => ok(showTls(app)),
     async POST({ app, user, body }) {
       const enforced = optionalFlag(body, 'https_enforced')
-      if (enforced === undefined) throw invalid('https_enforced', 'This field is required.')
+      const automatic = optionalFlag(body, 'certs_auto_enabled')
+      if (enforced === undefined && automatic === undefined) throw invalid('https_enforced', 'This field is required.')
       const changed = await records.apps.update(app.id, ({ tls }) => {
-        if (tls.https_enforced === enforced) throw conflict(`${user.username} changed nothing`)
-        return { tls: { ...row(user.username), https_enforced: enforced } }
+        const { https_enforced, certs_auto_enabled = null } = tls
+        const next = { https_enforced: enforced ?? https_enforced, certs_auto_enabled: automatic ?? certs_auto_enabled }
+        if (next.https_enforced === https_enforced && next.certs_auto_enabled === certs_auto_enabled)
+          throw conflict(`${user.username} changed nothing`)
+        return { tls: { ...row(user.username), ...next } }
       })
       await deployer.sync(app.id)
       platformLog.say(app.id, `tls ${app.id}-${changed.tls.uuid.slice(0, 7)} updated`)

@@ -14,10 +14,13 @@ import { environmentSecret } from './environment.ts'
 import { buildPathService, PATHS_LABEL } from './path-service.ts'
 import { PULL_SECRET } from './pod-template.ts'
 import { put } from './put.ts'
-import { buildService } from './service.ts'
+import { buildService, type ServedChallenge } from './service.ts'
 
 const ATTACHED = 'drycc.cc/attached'
 const HERITAGE_SELECTOR = `${LABELS.heritage}=${HERITAGE}`
+
+/** What of a certificate goes where the router looks for it. */
+export type ServedCertificate = Pick<Certificate, 'name' | 'certificate' | 'key'>
 
 /** The writes that make a cluster what the records say, one noun a method; each may be repeated. */
 export class Cluster {
@@ -34,9 +37,14 @@ export class Cluster {
   }
 
   /** Writes the app's Service where it differs. */
-  async applyService(app: App, domains: readonly Domain[], type: string | undefined): Promise<void> {
+  async applyService(
+    app: App,
+    domains: readonly Domain[],
+    type: string | undefined,
+    challenges: readonly ServedChallenge[],
+  ): Promise<void> {
     await put(this.#api, RESOURCES.services, app.id, app.id, standing => {
-      const wanted = buildService(standing, app, domains, type)
+      const wanted = buildService(standing, app, domains, type, challenges)
       return standing && canonical(standing) === canonical(wanted) ? undefined : wanted
     })
   }
@@ -143,7 +151,7 @@ export class Cluster {
   }
 
   /** Copies certificates to where the router looks for them, beside the app's Service. */
-  async applyCertificates(app: string, certificates: readonly Certificate[]): Promise<void> {
+  async applyCertificates(app: string, certificates: readonly ServedCertificate[]): Promise<void> {
     for (const { name, certificate, key } of certificates) {
       await this.#applySecret({
         apiVersion: 'v1',

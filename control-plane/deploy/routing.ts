@@ -1,7 +1,10 @@
+import { automaticName } from '../domain/automatic.ts'
+import type { Domain } from '../domain/hostname.ts'
 import { missing } from '../domain/refusal.ts'
 import type { Records } from '../records.ts'
 import { AppLocks } from './app-locks.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, ServedCertificate } from './cluster.ts'
+import type { ServedChallenge } from './service.ts'
 
 /** Writes what the router reads of an app: its Service, and copies of the certificates that it names. */
 export class Routing {
@@ -26,20 +29,46 @@ export class Routing {
     await this.#locks.run(id, async () => {
       const app = records.apps.get(id)
       if (!app || app.deleting) throw missing('App')
-      const domains = records.domains.list(id)
-      const names = new Set(domains.flatMap(domain => domain.certificate ?? []))
-      const certificates = [...names].flatMap(name => records.certificates.get(name) ?? [])
-      const known = new Set(certificates.map(certificate => certificate.name))
-      await cluster.applyCertificates(id, certificates)
-      // A certificate that has gone must not be named to the router.
-      const routed = domains.map(({ certificate, ...rest }) => (certificate && known.has(certificate) ? { ...rest, certificate } : rest))
-      await cluster.applyService(app, routed, type)
+      const served = certify(records, id)
+      await cluster.applyCertificates(id, served.certificates)
+      await cluster.applyService(app, served.domains, type, served.challenges)
       await cluster.applyPathServices(app)
-      await cluster.removeCertificates(id, [...known])
+      await cluster.removeCertificates(
+        id,
+        served.certificates.map(({ name }) => name),
+      )
     })
   }
 
   stop(): Promise<void> {
     return this.#locks.stop()
   }
+}
+
+/** What domains of an app are served with. */
+interface Served {
+  /** `certificate` names one of {@link certificates}. */
+  readonly domains: readonly Domain[]
+  readonly certificates: readonly ServedCertificate[]
+  readonly challenges: readonly ServedChallenge[]
+}
+
+/** The certificate that somebody attached to a domain, else the one that the platform got for it. */
+function certify(records: Records, app: string): Served {
+  const certificates = new Map<string, ServedCertificate>()
+  const challenges: ServedChallenge[] = []
+  const domains = records.domains.list(app).map(({ certificate: name, ...domain }): Domain => {
+    const automatic = records.automatics.get(domain.domain)
+    const isOwn = automatic?.app === app
+    if (isOwn && automatic.challenge) challenges.push({ domain: automatic.domain, ...automatic.challenge })
+    // A certificate that has gone must not be named to the router.
+    const attached = name === undefined ? undefined : records.certificates.get(name)
+    const { certificate, key } = (isOwn && automatic) || {}
+    const obtained = certificate && key ? { name: automaticName(domain.domain), certificate, key } : undefined
+    const used = attached ?? obtained
+    if (!used) return domain
+    certificates.set(used.name, used)
+    return { ...domain, certificate: used.name }
+  })
+  return { domains, certificates: [...certificates.values()], challenges }
 }

@@ -1,6 +1,7 @@
 import type { Service } from 'kubernetes-types/core/v1'
 import { HERITAGE, LABELS, ROUTER_PREFIX } from '../../kernel/contract.ts'
 import type { App } from '../domain/app.ts'
+import type { PendingChallenge } from '../domain/automatic.ts'
 import type { Domain } from '../domain/hostname.ts'
 import { pagesName } from './pages.ts'
 
@@ -10,6 +11,11 @@ import { pagesName } from './pages.ts'
  */
 export const PORT_NAME = 'http'
 
+/** What an authority will look for at a domain of the app. */
+export interface ServedChallenge extends PendingChallenge {
+  readonly domain: string
+}
+
 /**
  * The app's Service, which is where the router learns everything about the app.
  *
@@ -17,7 +23,13 @@ export const PORT_NAME = 'http'
  * @param domains in the order in which they were added
  * @param type the process type that shall take the traffic; `undefined` leaves it where it goes
  */
-export function buildService(standing: Service | undefined, app: App, domains: readonly Domain[], type: string | undefined): Service {
+export function buildService(
+  standing: Service | undefined,
+  app: App,
+  domains: readonly Domain[],
+  type: string | undefined,
+  challenges: readonly ServedChallenge[] = [],
+): Service {
   const selector = type
     ? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE, [LABELS.type]: type }
     : (standing?.spec?.selector ?? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE })
@@ -35,7 +47,7 @@ export function buildService(standing: Service | undefined, app: App, domains: r
         [LABELS.heritage]: HERITAGE,
         [`${ROUTER_PREFIX}routable`]: String(app.settings.routable),
       },
-      annotations: { ...withoutOurs(app, standing?.metadata?.annotations), ...routingAnnotations(app, domains) },
+      annotations: { ...withoutOurs(app, standing?.metadata?.annotations), ...routingAnnotations(app, domains, challenges) },
     },
     spec: {
       ...standing?.spec,
@@ -46,7 +58,7 @@ export function buildService(standing: Service | undefined, app: App, domains: r
 }
 
 /** What the router reads of an app, without keys that would be empty: there a stale value must not stay. */
-function routingAnnotations(app: App, domains: readonly Domain[]): Record<string, string> {
+function routingAnnotations(app: App, domains: readonly Domain[], challenges: readonly ServedChallenge[]): Record<string, string> {
   const attached = domains.filter(domain => domain.certificate !== undefined)
   const values = {
     domains: domains.map(domain => domain.domain).join(','),
@@ -54,6 +66,7 @@ function routingAnnotations(app: App, domains: readonly Domain[]): Record<string
     'ssl.enforce': app.tls.https_enforced ? 'True' : 'False',
     maintenance: String(app.settings.maintenance),
     whitelist: app.settings.whitelist.join(','),
+    'x-acme-challenges': challenges.map(({ domain, token, keyAuthorization }) => `${domain} ${token} ${keyAuthorization}`).join(', '),
     ...(Object.keys(app.pages ?? {}).length > 0 && { 'x-error-pages': pagesName(app.id) }),
   }
   return Object.fromEntries(
@@ -63,7 +76,9 @@ function routingAnnotations(app: App, domains: readonly Domain[]): Record<string
   )
 }
 
-const OURS = ['domains', 'certificates', 'ssl.enforce', 'maintenance', 'whitelist'].map(key => `${ROUTER_PREFIX}${key}`)
+const OURS = ['domains', 'certificates', 'ssl.enforce', 'maintenance', 'whitelist', 'x-acme-challenges'].map(
+  key => `${ROUTER_PREFIX}${key}`,
+)
 
 /** A ConfigMap with pages that somebody else named is his. */
 function withoutOurs(app: App, annotations: Readonly<Record<string, string>> = {}): Record<string, string> {

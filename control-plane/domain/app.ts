@@ -25,13 +25,14 @@ export interface Settings {
   readonly label: Readonly<Record<string, string>>
 }
 
-/** Whether plain HTTP is sent to HTTPS; `null` until somebody said so. */
+/** Whether plain HTTP is sent to HTTPS, and whether domains get certificates by themselves; `null` until somebody said so. */
 export interface Tls {
   readonly uuid: string
   readonly owner: string
   readonly created: string
   readonly updated: string
   readonly https_enforced: boolean | null
+  readonly certs_auto_enabled?: boolean | null
 }
 
 /** An app: who may use it, how many processes it wants, and how it is served. */

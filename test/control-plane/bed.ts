@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Pod } from 'kubernetes-types/core/v1'
+import type { IssuerTimes } from '../../control-plane/acme/issuer.ts'
 import { controlPlaneConfig } from '../../control-plane/config.ts'
 import { type RunningControlPlane, startControlPlane } from '../../control-plane/start.ts'
 import { startApiServer } from '../../embedded/api-server/server.ts'
@@ -56,7 +57,10 @@ export interface Bed {
   stop(): Promise<void>
 }
 
-export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
+export async function startBed(
+  env: Record<string, string> = {},
+  acmeTimes: Partial<IssuerTimes> = { publishedMs: 500, settleMs: 0, leaseMs: 1_000 },
+): Promise<Bed> {
   const { api, stop: stopKubernetes } = await startKubernetes()
   const lines: PlatformLine[] = []
   const logger = await startLogger(lines)
@@ -75,7 +79,7 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
     ...env,
   })
   const log = process.env['DEBUG'] ? createLog({ role: 'test', level: 'debug' }) : silentLog
-  let controlPlane: RunningControlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log })
+  let controlPlane: RunningControlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log, acmeTimes })
 
   async function call(method: string, path: string, options: Parameters<Bed['call']>[2] = {}): Promise<Answer> {
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
@@ -130,7 +134,7 @@ export async function startBed(env: Record<string, string> = {}): Promise<Bed> {
     },
     async restart() {
       await controlPlane.stop()
-      controlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log })
+      controlPlane = await startControlPlane({ api: faulty(api, method => bed.fault(method)), config, log, acmeTimes })
     },
     async stop() {
       await controlPlane.stop()

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { suite, test } from 'node:test'
+import { type FakeAuthority, startFakeAuthority } from '../../control-plane/acme/testbed.ts'
+import { find } from '../../kernel/kubernetes/api.ts'
+import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
+import { describeCertificate } from '../../kernel/x509.ts'
+import { type Bed, startBed } from './bed.ts'
+import { startNameServer } from './name-server.ts'
+
+const CHALLENGES = 'router.drycc.cc/x-acme-challenges'
+const CERTIFICATES = 'router.drycc.cc/certificates'
+
+suite('Automatic certificates', { timeout: 60_000 }, () => {
+  test('come by themselves to the domains of an app that asks for them, and go when it does not', async () => {
+    await using world = await startWorld()
+    const { bed, authority, post } = world
+    await post('shop', 'domains/', { domain: 'WWW.shop.test' })
+    assert.equal((await post('shop', 'tls/', { certs_auto_enabled: true })).status, 201)
+    await world.isServed('shop', 'www.shop.test')
+    const { certificate } = await world.copyOf('shop', 'www.shop.test')
+    assert.deepEqual(describeCertificate(certificate).names, ['www.shop.test'])
+    assert.equal(authority.orders, 1)
+    assert.ok(bed.lines.some(({ app, text }) => app === 'shop' && /^Certificate for www\.shop\.test issued, valid until /.test(text)))
+    assert.equal((await world.annotations('shop'))[CHALLENGES], undefined)
+    await post('shop', 'tls/', { certs_auto_enabled: false })
+    await bed.until(async () => (await world.annotations('shop'))[CERTIFICATES] === undefined)
+    await bed.until(async () => (await world.secrets('shop')).length === 0)
+  })
+  test('are asked for by nobody unless somebody wants them', async () => {
+    await using world = await startWorld()
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { https_enforced: true })
+    assert.equal(await find(world.bed.api, RESOURCES.leases, 'drycc', 'drycc-acme'), undefined)
+    assert.equal(world.authority.orders, 0)
+  })
+  test('come to all where the operator says so, save to those that refuse and to those with a certificate by hand', async () => {
+    await using world = await startWorld({ CONTROLLER_ACME_DOMAINS: 'all' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: false })
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.create('blog')
+    await world.post('blog', 'domains/', { domain: 'blog.test' })
+    await world.isServed('blog', 'blog.test')
+    assert.equal(world.authority.orders, 1)
+    assert.equal((await world.annotations('shop'))[CERTIFICATES], undefined)
+  })
+  test('are not ordered for names of the platform, and wildcards', async () => {
+    await using world = await startWorld({ CONTROLLER_ACME_DOMAINS: 'all' })
+    for (const domain of ['*.shop.test', 'deep.shop.localhost', 'www.shop.test']) await world.post('shop', 'domains/', { domain })
+    await world.isServed('shop', 'www.shop.test')
+    assert.equal(world.authority.orders, 1)
+  })
+  test('are not ordered for a domain that leads elsewhere, and it is said where', async () => {
+    await using world = await startWorld()
+    const { bed, authority, names } = world
+    names.addresses.set('gone.shop.test', '')
+    names.addresses.delete('gone.shop.test')
+    await world.post('shop', 'domains/', { domain: 'away.shop.test' })
+    names.addresses.set('away.shop.test', '127.0.0.2')
+    await world.post('shop', 'domains/', { domain: 'none.example' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    const says = (text: RegExp) => bed.until(() => bed.lines.some(line => line.level === 'WARN' && text.test(line.text)))
+    await says(
+      /^No certificate for away\.shop\.test: away\.shop\.test leads to 127\.0\.0\.2, where this platform does not answer; next attempt at /,
+    )
+    await says(/^No certificate for none\.example: none\.example has no address: make a DNS record that leads to this platform; /)
+    assert.equal(authority.orders, 0)
+    assert.equal((await world.annotations('shop'))[CHALLENGES], undefined)
+  })
+  test('cost one order although the control plane dies in the middle', async () => {
+    await using world = await startWorld()
+    const { bed, authority } = world
+    const held = Promise.withResolvers<void>()
+    authority.hold = held.promise
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await bed.until(() => authority.asked.some(({ path }) => path.startsWith('/challenge/')))
+    const stopped = bed.restart()
+    held.resolve()
+    await stopped
+    await world.soon('www.shop.test')
+    await world.isServed('shop', 'www.shop.test')
+    assert.equal(authority.orders, 1)
+    assert.equal(authority.accounts, 1)
+  })
+  test('survive an authority that refuses four nonces of ten', async () => {
+    await using world = await startWorld()
+    world.authority.nonceRefusals = 0.4
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await world.isServed('shop', 'www.shop.test')
+    assert.equal(world.authority.orders, 1)
+  })
+  test('wait as long as the authority says, all of them', async () => {
+    await using world = await startWorld()
+    const { bed, authority } = world
+    authority.fault = path =>
+      path === '/order' ? { status: 429, type: 'rateLimited', detail: 'too many orders', headers: { 'retry-after': '7200' } } : undefined
+    await world.post('shop', 'domains/', { domain: 'a.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await bed.until(() => bed.lines.some(({ text }) => /^No certificate for a\.shop\.test: too many orders; /.test(text)))
+    const [line] = bed.lines.filter(({ text }) => text.includes('too many orders'))
+    const next = Date.parse(/next attempt at (\S+)/.exec(line?.text ?? '')?.[1] ?? '')
+    assert.ok(next - Date.now() > 7_190_000 && next - Date.now() < 7_210_000, `${next - Date.now()} ms`)
+    authority.fault = () => undefined
+    await world.post('shop', 'domains/', { domain: 'b.shop.test' })
+    await bed.until(() => bed.lines.some(({ text }) => /^No certificate for b\.shop\.test: .* wants no orders before /.test(text)))
+    assert.equal(authority.orders, 0)
+  })
+  test('tell why the authority refused, and wait longer each time', async () => {
+    await using world = await startWorld()
+    const { bed, authority } = world
+    authority.look = async () => 'nonsense'
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    const failures = () => bed.lines.filter(({ text }) => text.startsWith('No certificate for www.shop.test: Saw "nonsense"'))
+    await bed.until(() => failures().length === 1)
+    await world.soon('www.shop.test')
+    await bed.until(() => failures().length === 2)
+    const waits = failures().map(({ ts, text }) => Date.parse(/next attempt at (\S+)/.exec(text)?.[1] ?? '') - Date.parse(ts))
+    assert.ok(waits[0]! > 59_000 && waits[0]! < 76_000 && waits[1]! > 119_000 && waits[1]! < 151_000, String(waits))
+    assert.equal(authority.orders, 2)
+  })
+})
+
+interface World extends AsyncDisposable {
+  readonly bed: Bed
+  readonly authority: FakeAuthority
+  readonly names: Awaited<ReturnType<typeof startNameServer>>
+  create(app: string): Promise<void>
+  post(app: string, path: string, body: object): ReturnType<Bed['call']>
+  annotations(app: string): Promise<Readonly<Record<string, string>>>
+  secrets(app: string): Promise<string[]>
+  /** The certificate that the router would show for a domain. */
+  copyOf(app: string, domain: string): Promise<{ certificate: string; key: string }>
+  isServed(app: string, domain: string): Promise<void>
+  /** Moves the next attempt of a domain to now. */
+  soon(domain: string): Promise<void>
+}
+
+/** A control plane with an app, an authority, names that lead to this machine, and a router that answers challenges and nothing else. */
+async function startWorld(env: Record<string, string> = {}): Promise<World> {
+  const authority = await startFakeAuthority()
+  const names = await startNameServer()
+  for (const name of ['www.shop.test', 'a.shop.test', 'b.shop.test', 'blog.test']) names.addresses.set(name, '127.0.0.1')
+  const router = createServer(async (request, response) => {
+    const host = (request.headers.host ?? '').replace(/:.*/, '')
+    const { items } = await bed.api.list(RESOURCES.services)
+    const challenges = items.flatMap(({ metadata }) => (metadata.annotations?.[CHALLENGES] ?? '').split(', '))
+    const found = challenges.map(text => text.split(' ')).find(([domain, token]) => domain === host && request.url?.endsWith(`/${token}`))
+    response.writeHead(found ? 200 : 404, { 'content-type': 'text/plain' })
+    response.end(found?.[2] ?? 'nothing')
+  })
+  router.listen(0, '127.0.0.1')
+  await once(router, 'listening')
+  const { port } = router.address() as AddressInfo
+  authority.look = async (domain, token) => {
+    const headers = { host: domain }
+    const { request } = await import('node:http')
+    const path = `/.well-known/acme-challenge/${token}`
+    const [response] = await once(request({ port, host: '127.0.0.1', path, headers }).end(), 'response')
+    let text = ''
+    for await (const chunk of response) text += chunk
+    return text
+  }
+  const bed = await startBed({
+    CONTROLLER_ACME_DIRECTORIES: authority.url,
+    CONTROLLER_ACME_HTTP_PORT: String(port),
+    CONTROLLER_ACME_RESOLVERS: `127.0.0.1:${names.port}`,
+    ...env,
+  })
+  const token = await bed.register('admin')
+  const world: World = {
+    ...{ bed, authority, names },
+    async create(app) {
+      await bed.call('POST', '/v2/apps/', { token, body: { id: app } })
+    },
+    post: (app, path, body) => bed.call('POST', `/v2/apps/${app}/${path}`, { token, body }),
+    async annotations(app) {
+      return (await bed.api.get(RESOURCES.services, app, app)).metadata.annotations ?? {}
+    },
+    async secrets(app) {
+      const { items } = await bed.api.list(RESOURCES.secrets, { namespace: app, labelSelector: 'drycc.cc/attached=certificate' })
+      return items.map(({ metadata }) => metadata.name)
+    },
+    async copyOf(app, domain) {
+      const pairs = (await world.annotations(app))[CERTIFICATES]?.split(',').map(pair => pair.split(':')) ?? []
+      const name = pairs.find(([of]) => of?.toLowerCase() === domain)?.[1]
+      if (name === undefined) throw new Error(`No certificate of ${domain}`)
+      const { data } = await bed.api.get(RESOURCES.secrets, app, `${name}-cert`)
+      const text = (key: string) => Buffer.from(data?.[key] ?? '', 'base64').toString()
+      return { certificate: text('tls.crt'), key: text('tls.key') }
+    },
+    isServed: (app, domain) =>
+      bed.until(() =>
+        world.copyOf(app, domain).then(
+          ({ key }) => key !== '',
+          () => false,
+        ),
+      ),
+    async soon(domain) {
+      const { items } = await bed.api.list(RESOURCES.secrets, { namespace: 'drycc', labelSelector: 'drycc.cc/record=automatic' })
+      for (const secret of items) {
+        const record = JSON.parse(Buffer.from(secret.data?.['automatic'] ?? '', 'base64').toString())
+        if (record.domain !== domain) continue
+        record.nextAttemptAt = new Date(0).toISOString()
+        await bed.api.update(RESOURCES.secrets, { ...secret, data: { automatic: Buffer.from(JSON.stringify(record)).toString('base64') } })
+      }
+      // As when the lease goes from one to another: all domains are looked at anew.
+      await bed.restart()
+    },
+    async [Symbol.asyncDispose]() {
+      await bed.stop()
+      router.closeAllConnections()
+      router.close()
+      await names[Symbol.asyncDispose]()
+      await authority[Symbol.asyncDispose]()
+    },
+  }
+  await world.create('shop')
+  return world
+}
