@@ -19,15 +19,29 @@ const BOMB_FACTOR = 4
 // What HTTP/1.1 says in its place (RFC 6455 §4.1); an app that answers it wrongly fails the upgrade at the client as ever.
 const TUNNEL_LINES = 'connection: upgrade\r\nupgrade: websocket\r\n'
 
+// What the parser of heads takes for a target in origin form.
+const ORIGIN_TARGET = /^\/[!"$-~]*$/
+/** Octets of a header list that a connection may remember, as much as its table. */
+const REMEMBERED_BYTES_MAX = 4096
+
 /**
- * Gathers the fields of a request and reads them as one request. After the checks that HTTP/2 asks for it is written as the HTTP/1.1 head
- * that it stands for and read by the same parser as all others, so that both versions keep the same rules.
+ * Gathers the fields of a connection's requests, one after the other, and reads them. After the checks that HTTP/2 asks for a request is written
+ * as the HTTP/1.1 head that it stands for and read by the same parser as all others, so that both versions keep the same rules.
+ *
+ * Most requests of a connection differ from the last in nothing but their path, and such a one takes over what was read of the last.
  */
 export class RequestFields implements FieldSink {
-  readonly #bytesMax: number
-  #lines = ''
+  #bytesMax = 0
+  readonly #limits: HeadLimits
+  readonly #entries: Field[] = []
   #size = 0
   #count = 0
+  /** The fields of the last request without body, and what they said. */
+  #knownEntries: Field[] = []
+  #known: Http2Request | undefined
+  #isKnown = false
+  // What the entries of this one say.
+  #lines = ''
   #method = ''
   #scheme = ''
   #authority: string | undefined
@@ -39,16 +53,38 @@ export class RequestFields implements FieldSink {
   #malformed = false
   #regular = false
 
-  /** @param bytesMax as RFC 9113 §6.5.2 counts them: name, value and 32 for each field */
-  constructor(bytesMax: number) {
+  constructor(limits: HeadLimits) {
+    this.#limits = limits
+  }
+
+  /**
+   * Begins a request.
+   *
+   * @param bytesMax as RFC 9113 §6.5.2 counts them: name, value and 32 for each field
+   */
+  begin(bytesMax: number): void {
     this.#bytesMax = bytesMax
+    this.#size = 0
+    this.#count = 0
+    this.#isKnown = this.#known !== undefined
   }
 
   field(entry: Field): void {
     this.#size += entry.size
-    this.#count++
-    // The table follows the block to its end; the text need not.
-    if (this.#size > this.#bytesMax) return
+    // The table follows the block to its end; the list need not.
+    if (this.#size > this.#bytesMax) {
+      this.#isKnown = false
+      return
+    }
+    const index = this.#count++
+    this.#entries[index] = entry
+    if (!this.#isKnown) return
+    const known = this.#knownEntries[index]
+    if (known === entry) return
+    this.#isKnown = known?.name === entry.name && (entry.kind === ':path' || known.value === entry.value)
+  }
+
+  #take(entry: Field): void {
     switch (entry.kind) {
       case 'regular':
         this.#lines += entry.line
@@ -96,8 +132,57 @@ export class RequestFields implements FieldSink {
    * @param ended whether the request has no body
    * @param body of a short request that is here whole already; undefined while it is to come
    */
-  read(limits: HeadLimits, ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
-    if (this.#size > this.#bytesMax || this.#count > limits.fieldCountMax + 5) return 'R41'
+  read(ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
+    const isPlain = ended && body === undefined
+    const again = isPlain && this.#isKnown && this.#count === this.#knownEntries.length ? this.#again() : undefined
+    if (again !== undefined) return again
+    const request = this.#readAll(ended, body)
+    const isWorthIt = isPlain && typeof request !== 'string' && !request.tunnel && this.#size <= REMEMBERED_BYTES_MAX
+    this.#known = isWorthIt ? request : undefined
+    this.#knownEntries = isWorthIt ? this.#entries.slice(0, this.#count) : NO_ENTRIES
+    // The list holds nothing longer than its request lasts.
+    this.#entries.length = 0
+    return request
+  }
+
+  /** The last request with the path of this one; undefined where the whole must be read. */
+  #again(): Http2Request | undefined {
+    const known = this.#known as Http2Request
+    const pathAt = this.#entries.findIndex(entry => entry.kind === ':path')
+    const target = (this.#entries[pathAt] as Field).value
+    const { head } = known
+    const isSame = target === head.target
+    if (!isSame && (!ORIGIN_TARGET.test(target) || head.method.length + target.length + 10 > this.#limits.requestLineBytesMax))
+      return undefined
+    // Until the next request the list holds nothing but what is remembered.
+    this.#entries[pathAt] = this.#knownEntries[pathAt] as Field
+    if (isSame) return known
+    const raw = `${head.method} ${target}${head.raw.slice(head.method.length + 1 + head.target.length)}`
+    return { head: { ...head, raw, target }, tunnel: false }
+  }
+
+  #readAll(ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
+    if (this.#size > this.#bytesMax || this.#count > this.#limits.fieldCountMax + 5) return 'R41'
+    this.#clear()
+    for (let index = 0; index < this.#count; index++) this.#take(this.#entries[index] as Field)
+    return this.#read(ended, body)
+  }
+
+  #clear(): void {
+    this.#lines = ''
+    this.#method = ''
+    this.#scheme = ''
+    this.#authority = undefined
+    this.#path = ''
+    this.#protocol = ''
+    this.#host = undefined
+    this.#cookie = ''
+    this.#length = undefined
+    this.#malformed = false
+    this.#regular = false
+  }
+
+  #read(ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {
     if (this.#malformed || this.#method === '') return MALFORMED
     const host = this.#agreedHost()
     if (host === undefined) return MALFORMED
@@ -113,7 +198,7 @@ export class RequestFields implements FieldSink {
     const extra = tunnel ? `${TUNNEL_LINES}sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n` : framing
     const lines = tunnel ? this.#lines.replace(/^sec-websocket-key:[^\r]*\r\n/gm, '') : this.#lines
     const text = `${tunnel ? 'GET' : this.#method} ${this.#path} HTTP/1.1\r\nhost: ${host}\r\n${lines}${cookie}${extra}\r\n`
-    const head = parseRequestHead(text, limits, '2.0')
+    const head = parseRequestHead(text, this.#limits, '2.0')
     return typeof head === 'string' ? head : { head, tunnel }
   }
 
@@ -136,6 +221,8 @@ export class RequestFields implements FieldSink {
     return ended && Number(stated) > 0 ? undefined : `content-length: ${stated}\r\n`
   }
 }
+
+const NO_ENTRIES: Field[] = []
 
 /** Fields of a trailer: checked, and dropped as on HTTP/1.1. */
 export class TrailerFields implements FieldSink {

@@ -70,6 +70,7 @@ export class Session implements Receiver, Timed {
   readonly #decoder = new HpackDecoder()
   readonly #encoder = new HpackEncoder()
   readonly #reader = new FrameReader()
+  readonly #fields: RequestFields
   readonly #calm: Calm
   readonly #streams = new Map<number, Stream>()
   /** Streams whose app waits for the client. */
@@ -102,6 +103,7 @@ export class Session implements Receiver, Timed {
     this.wheel = host.wheel
     this.limits = { ...host.limits, ...HTTP2_LIMITS, ...limits }
     this.#outbox = new Outbox(socket)
+    this.#fields = new RequestFields(this.limits)
     this.#calm = new Calm(host.wheel.now)
     this.#receiveWindow = this.limits.connectionWindow
     socket.on('end', () => this.#guard(() => this.#ended()))
@@ -421,7 +423,8 @@ export class Session implements Receiver, Timed {
   #request(id: number, block: Buffer, from: number, to: number, bytes: Buffer, end: number, stop: number): number {
     const host = this.#host
     const headBytesMax = host.settings().headBytesMax
-    const fields = new RequestFields(headBytesMax)
+    const fields = this.#fields
+    fields.begin(headBytesMax)
     if (!this.#decoder.decode(block, from, to, fields)) return this.#fail(CODE.compressionError)
     if (fields.isBomb) return this.#fail(CODE.enhanceYourCalm, 'R41')
     this.#lastStream = id
@@ -439,7 +442,7 @@ export class Session implements Receiver, Timed {
         ended = true
       }
     }
-    const request = fields.read(this.limits, ended, body)
+    const request = fields.read(ended, body)
     if (typeof request === 'string') {
       if (request === MALFORMED) this.sendReset(id, CODE.protocolError)
       else this.#refuse(id, request)

@@ -2,7 +2,7 @@
 export interface Field {
   readonly name: string
   readonly value: string
-  /** As a line of an HTTP/1.1 head, with its CRLF. */
+  /** As a line of an HTTP/1.1 head, with its CRLF; '' for one that a request does not pass on as it stands. */
   readonly line: string
   /** Octets it takes of a table or a header list (RFC 7541 §4.1). */
   readonly size: number
@@ -33,7 +33,8 @@ const CONNECTION_SPECIFIC = new Set(['connection', 'proxy-connection', 'keep-ali
 
 /** Makes a field of a request out of its name and value (latin1). */
 export function field(name: string, value: string): Field {
-  return { name, value, line: `${name}: ${value}\r\n`, size: name.length + value.length + OVERHEAD_BYTES, kind: kindOf(name, value) }
+  const kind = kindOf(name, value)
+  return { name, value, line: kind === 'regular' ? `${name}: ${value}\r\n` : '', size: name.length + value.length + OVERHEAD_BYTES, kind }
 }
 
 function kindOf(name: string, value: string): FieldKind {
