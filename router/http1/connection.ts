@@ -379,7 +379,10 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
   #endTurn(): void {
     if (this.#state === CLOSED) return
     this.flush()
-    if (this.#sink !== undefined && (this.#state !== BODY || !this.#bodyHeld) && !this.#sink.requestFlush()) this.#bodyHeld = true
+    const sink = this.#sink
+    // Who has answered meanwhile wants no body any more: what comes of it is dropped.
+    if (sink !== undefined && (this.#state !== BODY || !this.#bodyHeld) && !sink.requestFlush() && this.#sink === sink)
+      this.#bodyHeld = true
     this.#readOrPause()
     if (this.#inputEnded && this.#stash.size === 0 && this.#state === HEAD) this.#close()
   }

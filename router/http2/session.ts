@@ -3,7 +3,9 @@ import type { ConnectionHost } from '../http1/connection.ts'
 import type { Receiver } from '../http1/sockets.ts'
 import type { Timed, Wheel } from '../http1/wheel.ts'
 import type { Client } from '../serve/client.ts'
-import { ERRORS, type ErrorCode, errorReply } from '../serve/errors.ts'
+import { errorPage } from '../serve/error-page.ts'
+import { ERRORS, type ErrorCode } from '../serve/errors.ts'
+import { errorLine } from '../serve/headers.ts'
 import { Calm, COST } from './calm.ts'
 import { FrameReader } from './frame-reader.ts'
 import {
@@ -158,6 +160,19 @@ export class Session implements Receiver, Timed {
     this.turn()
   }
 
+  /** Whether a stream of it is a relay of bytes by now. */
+  get upgraded(): boolean {
+    for (const stream of this.#streams.values()) if (stream.upgraded) return true
+    return false
+  }
+
+  /** Ends the relays on both sides. */
+  endUpgrade(): void {
+    this.#guard(() => {
+      for (const stream of [...this.#streams.values()]) stream.endUpgrade()
+    })
+  }
+
   destroy(): void {
     this.#state = CLOSED
     this.#socket.destroy()
@@ -204,7 +219,7 @@ export class Session implements Receiver, Timed {
       const frame = this.#outbox.frame(length, at === 0 ? FRAME.headers : FRAME.continuation, flags, stream.id)
       blockMemory.copy(frame.memory, frame.at, at, at + length)
     }
-    stream.bytesSent += size + FRAME_HEAD
+    stream.framedBytes += size + FRAME_HEAD
   }
 
   /** Sends DATA as far as both windows and the socket let it. @returns up to where it was sent */
@@ -218,7 +233,7 @@ export class Session implements Receiver, Timed {
       at += length
       stream.sendWindow -= length
       this.#sendWindow -= length
-      stream.bytesSent += length + FRAME_HEAD
+      stream.framedBytes += length + FRAME_HEAD
       this.#calm.sentData()
       this.#noteBlocked()
     }
@@ -268,7 +283,8 @@ export class Session implements Receiver, Timed {
     this.#stalled.delete(stream)
     if (complete) this.#calm.completed()
     if (this.#streams.size === 0) {
-      this.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
+      // Nobody is there any more, or does not read and has a nearer deadline for that.
+      if (this.#state === OPEN && !this.#blocked) this.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
       if (this.#goingAway || this.#inputEnded) this.turn()
     }
   }
@@ -472,11 +488,12 @@ export class Session implements Receiver, Timed {
 
   /** Answers what was no request that could be served. */
   #refuse(id: number, code: ErrorCode): void {
-    const reply = errorReply(code, undefined)
+    const page = errorPage(code, undefined)
+    const fields = page.fields + errorLine(code, this.#host.settings())
     const before = this.#outbox.bytesWritten
-    const body = Buffer.from(reply.body, 'latin1')
-    const stream = { id, bytesSent: 0, sendWindow: this.peer.initialWindow } as Stream
-    this.sendHead(stream, ERRORS[code].status, reply.fields, body.length, false)
+    const body = Buffer.from(page.body, 'latin1')
+    const stream = { id, framedBytes: 0, sendWindow: this.peer.initialWindow } as Stream
+    this.sendHead(stream, ERRORS[code].status, fields, body.length, false)
     const sent = this.sendData(stream, body, 0, body.length)
     if (sent === body.length) this.sendEnd(id)
     else this.sendReset(id, CODE.internalError)

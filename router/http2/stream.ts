@@ -20,7 +20,8 @@ export class Stream implements Downstream, Timed {
   wheelSlot = -1
   readonly id: number
   readonly head: RequestHead
-  bytesSent = 0
+  /** Bytes of frames that the session has sent for it. */
+  framedBytes = 0
   /** What the client lets us send, may be negative (RFC 9113 §6.9.2); and what we let it send. */
   sendWindow: number
   receiveWindow: number
@@ -30,6 +31,8 @@ export class Stream implements Downstream, Timed {
   #sink: RequestSink | undefined
   // The client's way
   #remoteEnded: boolean
+  /** Whether whoever takes the request has it to its end: what comes while he is not ready is kept here. */
+  #delivered: boolean
   #bodyLeft: number
   #bodyBytes = 0
   #bodyBytesAtWindow = 0
@@ -48,6 +51,8 @@ export class Stream implements Downstream, Timed {
   #finishing = false
   #localEnded = false
   #stalled = false
+  /** Of what waits, taken in the time in which the client must take some. */
+  #takenBytes = 0
   #over = false
 
   constructor(session: Session, id: number, head: RequestHead, tunnel: boolean, ended: boolean) {
@@ -56,6 +61,7 @@ export class Stream implements Downstream, Timed {
     this.head = head
     this.#tunnel = tunnel
     this.#remoteEnded = ended
+    this.#delivered = ended && !tunnel
     this.#bodyLeft = head.length
     this.sendWindow = session.peer.initialWindow
     this.receiveWindow = session.limits.streamWindow
@@ -75,7 +81,17 @@ export class Stream implements Downstream, Timed {
   }
 
   get requestComplete(): boolean {
-    return this.#tunnel || this.#remoteEnded
+    return this.#tunnel || this.#delivered
+  }
+
+  /** What waits for a window of the client counts as sent, as bytes that wait in a socket do. */
+  get bytesSent(): number {
+    return this.framedBytes + this.#queuedBytes
+  }
+
+  /** Whether it is a relay of bytes by now. */
+  get upgraded(): boolean {
+    return this.#relaying && !this.#over
   }
 
   /** Takes whom the exchange names for the body. */
@@ -141,12 +157,8 @@ export class Stream implements Downstream, Timed {
 
   flush(): boolean {
     this.#session.turn()
-    if (this.#queuedBytes === 0 && !this.#session.blocked) return true
-    if (!this.#stalled) {
-      this.#stalled = true
-      this.#session.stall(this)
-      this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
-    }
+    if (this.#over || (this.#queuedBytes === 0 && !this.#session.blocked)) return true
+    this.#stall()
     return false
   }
 
@@ -156,7 +168,8 @@ export class Stream implements Downstream, Timed {
   }
 
   resumeBody(): void {
-    if (!this.#held) return
+    // What comes before the app has changed the protocol waits for that.
+    if (!this.#held || (this.#tunnel && !this.#relaying)) return
     this.#held = false
     this.#deliverKept()
   }
@@ -174,6 +187,17 @@ export class Stream implements Downstream, Timed {
     this.#finishing = true
     if (this.#queuedBytes === 0) this.#endLocal()
     this.#session.turn()
+  }
+
+  /** Ends a relay on both sides. */
+  endUpgrade(): void {
+    if (!this.upgraded) return
+    const sink = this.#sink
+    this.#sink = undefined
+    sink?.requestLost('R47', false)
+    // From here on it ends as any answer does before its request.
+    this.#relaying = false
+    this.end()
   }
 
   // What the client sends
@@ -247,11 +271,11 @@ export class Stream implements Downstream, Timed {
       const at = this.#session.sendData(this, first, 0, Math.min(first.length, bytesMax - sent))
       if (at === 0) break
       sent += at
+      this.#takenBytes += at
       this.#queuedBytes -= at
       if (at === first.length) this.#queue.shift()
       else this.#queue[0] = first.subarray(at)
     }
-    if (sent > 0 && this.wheelSlot >= 0) this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
     if (this.#queuedBytes === 0 && this.#finishing) this.#endLocal()
     return sent > 0
   }
@@ -267,7 +291,13 @@ export class Stream implements Downstream, Timed {
     const { limits, wheel } = this.#session
     if (this.#over) return
     if (this.#queuedBytes > 0) {
-      // A client that takes nothing of this answer, or grants no window for it.
+      const taken = this.#takenBytes
+      this.#takenBytes = 0
+      if (taken >= (limits.bodyBytesPerSecondMin * limits.sendStallMs) / 1000) {
+        wheel.arm(this, limits.sendStallMs)
+        return
+      }
+      // A client that takes next to nothing of this answer, or grants no window for it.
       this.#session.sendReset(this.id, CODE.enhanceYourCalm)
       this.lost('R49')
       this.#session.turn()
@@ -299,11 +329,15 @@ export class Stream implements Downstream, Timed {
   #enqueue(bytes: Buffer): void {
     this.#queue.push(bytes)
     this.#queuedBytes += bytes.length
-    if (!this.#stalled) {
-      this.#stalled = true
-      this.#session.stall(this)
-      this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
-    }
+    this.#stall()
+  }
+
+  #stall(): void {
+    if (this.#stalled) return
+    this.#stalled = true
+    this.#takenBytes = 0
+    this.#session.stall(this)
+    this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
   }
 
   #deliver(bytes: Buffer, start: number, end: number): void {
@@ -324,6 +358,8 @@ export class Stream implements Downstream, Timed {
   }
 
   #remoteComplete(): void {
+    if (this.#delivered) return
+    this.#delivered = true
     const sink = this.#sink
     if (this.#tunnel) sink?.clientEnded()
     else sink?.requestCompleted()

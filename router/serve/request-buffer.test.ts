@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { ok, startApp, startBed, startHttpApp, until } from './testbed.ts'
+import { ok, startApp, startBed, startHttpApp, tableOf, until } from './testbed.ts'
 
 const policy = { requestBufferBytes: 100_000, bodyBytesMax: 0 }
 const post = (length: number, more = '') =>
@@ -51,6 +51,21 @@ suite('A request that is gathered', () => {
       }
       assert.equal(bed.server.stats().requestBytesHeld, 0)
     }
+  })
+  test('is answered when its app has lost all endpoints meanwhile, and the connection lives on', async () => {
+    await using app = await startHttpApp(() => ok('fine'))
+    const apps = { 'shop.test': app }
+    await using bed = await startBed({ apps, policy: { ...policy, requestBufferBytes: 1000 } })
+    const client = bed.send('POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5000\r\n\r\n')
+    client.send('x'.repeat(900))
+    await until(() => bed.server.stats().requestBytesHeld === 900)
+    bed.table = tableOf({ apps: { 'shop.test': [] }, policy })
+    client.send('x'.repeat(200))
+    await client.until('R20')
+    bed.table = tableOf({ apps, policy })
+    client.send(`${'x'.repeat(3900)}GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n`)
+    await client.until('fine')
+    assert.equal(bed.server.stats().requestBytesHeld, 0)
   })
   test('goes on as it comes while the worker holds enough', async () => {
     await using app = await startApp(() => {})

@@ -183,7 +183,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     const cutAt = performance.now() + deadlineMs
     const deadline = setTimeout(() => this.#emptied(), deadlineMs)
     for (const connection of this.#connections) connection.drain()
-    const upgraded = [...this.#connections].filter(connection => connection instanceof Connection && connection.upgraded) as Connection[]
+    const upgraded = [...this.#connections].filter(connection => connection.upgraded)
     const stopPacing = pace(upgraded, deadlineMs * PACE_SHARE, connection => connection.endUpgrade())
     await this.#stopAccepting()
     await new Promise<void>(resolve => {
