@@ -6,7 +6,7 @@ import { Seal } from './seal.ts'
 import type { TableDelta } from './spec.ts'
 
 /** A later router that keeps other values calls its format otherwise, and does without this file. */
-const FORMAT = 3
+const FORMAT = 4
 /** A rollout changes the table many times; the file need not follow each. */
 const SAVE_AFTER_MS = 5000
 /** A large table is written the less often: writing takes a hundredth of the time at most. */

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
-import { createSecureContext, getCiphers } from 'node:tls'
 import { Annotations, type Family, type Fault } from './annotations.ts'
 import { REFERRER_POLICIES } from './app.ts'
 import { CODINGS, type Coding, readCompression } from './extensions/compression.ts'
 import { readPages } from './extensions/pages.ts'
+import { readTls } from './extensions/tls.ts'
 import { readTracing } from './extensions/tracing.ts'
 import { checkLogFormat } from './log-format.ts'
 import { endpoint } from './route.ts'
-import type { RouteSpec, SettingsSpec, TlsSettings } from './spec.ts'
+import type { RouteSpec, SettingsSpec } from './spec.ts'
 import { parseBoolean, parseCidr, parseDomain, parseInteger, parseSize, parseTimeout, parseWord } from './values.ts'
 
 /** What the annotations of the router's own Deployment say, contract section 2. */
@@ -167,44 +167,6 @@ function readGzip(annotations: Annotations, was?: SettingsSpec['gzip']): Setting
   }
 }
 
-function readTls(annotations: Annotations, was?: TlsSettings): TlsSettings {
-  const versions = annotations.one('nginx.ssl.protocols', ['TLSv1.2', 'TLSv1.3'], parseProtocols)
-  if (versions.some(version => version !== 'TLSv1.2' && version !== 'TLSv1.3'))
-    annotations.fault('nginx.ssl.protocols', versions.join(' '), 'Only TLSv1.2 and TLSv1.3 are offered: what is older is broken (RFC 8996)')
-  const ciphers = readCiphers(annotations)
-  const isOffered = (version: string) => versions.includes(version as (typeof versions)[number])
-  return {
-    minVersion: isOffered('TLSv1.3') && versions.length === 1 ? 'TLSv1.3' : 'TLSv1.2',
-    maxVersion: isOffered('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2',
-    ...(ciphers && { ciphers }),
-    sessionTickets: annotations.one('nginx.ssl.useSessionTickets', true, parseBoolean, was?.sessionTickets),
-    sessionTimeoutSeconds: Math.ceil(annotations.one('nginx.ssl.sessionTimeout', 600_000, parseTimeout) / 1000),
-  }
-}
-
-/** Drops what OpenSSL would refuse the whole list for; the brackets of equal preference are BoringSSL's and say only an order. */
-function readCiphers(annotations: Annotations): string | undefined {
-  const text = annotations.text('nginx.ssl.ciphers')
-  if (text === undefined) return undefined
-  const known = new Set(getCiphers().map(name => name.toUpperCase()))
-  const kept = text
-    .split(/[:[\]|\s,]+/)
-    .filter(Boolean)
-    .filter(name => {
-      const isKnown = known.has(name.toUpperCase()) || /^[!+-]?[A-Za-z0-9+]+$|^@STRENGTH$/.test(name)
-      if (!isKnown) annotations.fault('nginx.ssl.ciphers', name, 'Unknown cipher')
-      return isKnown
-    })
-  const ciphers = kept.join(':')
-  try {
-    createSecureContext({ ciphers })
-    return ciphers
-  } catch (error) {
-    annotations.fault('nginx.ssl.ciphers', ciphers, error)
-    return undefined
-  }
-}
-
 /** HSTS sends every browser to https for months, so it also turns the redirect on. */
 function readHsts(annotations: Annotations, was: string | undefined): string | undefined {
   const maxAge = annotations.one('nginx.ssl.hsts.maxAge', 15_552_000, text => parseInteger(text, 1))
@@ -289,10 +251,6 @@ function parseTypes(text: string): string[] {
     if (type !== '*' && !/^[\w.+-]+\/[\w.+*-]+$/.test(type)) throw new RangeError(`Cannot read media type "${type}": write it as text/css`)
     return type.toLowerCase()
   })
-}
-
-function parseProtocols(text: string) {
-  return text.split(/\s+/).map(word => parseWord(word, ['SSLv2', 'SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']))
 }
 
 function parseReferrerPolicy(text: string): string {

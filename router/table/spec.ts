@@ -1,4 +1,5 @@
 import type { Certificate } from '../tls/certificates.ts'
+import type { TlsPolicyName, TlsVersion } from '../tls/policies.ts'
 import type { Credentials } from './credentials.ts'
 import type { EdgeSpec } from './edge.ts'
 import type { ErrorPagesSpec } from './error-pages.ts'
@@ -35,10 +36,11 @@ export interface SettingsSpec extends Omit<RouterSettings, 'trusted' | 'gzip' | 
 
 /** How the https listener secures its connections, contract section 2 (`nginx.ssl.*`). */
 export interface TlsSettings {
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** In OpenSSL's form; absent: Node's default. */
-  readonly ciphers?: string
+  readonly policy: TlsPolicyName
+  readonly minVersion: TlsVersion
+  readonly maxVersion: TlsVersion
+  /** In OpenSSL's form. */
+  readonly ciphers: string
   readonly sessionTickets: boolean
   readonly sessionTimeoutSeconds: number
 }

@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
+import { TLS_POLICIES } from '../tls/policies.ts'
 import { Loads } from './app-load.ts'
 import type { Credentials } from './credentials.ts'
 import { reviveEdge } from './edge.ts'
@@ -164,7 +165,7 @@ const EMPTY: Parts = {
   pages: SharedMap.empty(),
   credentials: SharedMap.empty(),
   settings: DEFAULT_SETTINGS,
-  tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', sessionTickets: true, sessionTimeoutSeconds: 600 },
+  tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,
   defaultCertificate: null,
 }

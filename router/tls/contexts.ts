@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Certificate } from './certificates.ts'
 
 /** How connections are secured, the same for all names. */
-export type TlsPolicy = Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>
+export type TlsPolicy = Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers' | 'ecdhCurve'>
 
 /**
  * The TLS contexts of a worker, one a certificate, made when a client first asks for it: a context costs about 2 ms and 27 KB, so 10,000 of

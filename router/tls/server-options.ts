@@ -5,12 +5,17 @@ import { type KeyPair, selfSigned } from '../../kernel/x509.ts'
 import { normalHost } from '../table/host.ts'
 import type { Table } from '../table/table.ts'
 import { TlsContexts } from './contexts.ts'
+import { keyExchangeGroups } from './policies.ts'
 
 /** What all workers of one router share, so that a session begun with one is resumed by another. */
 export interface TlsSecrets {
   /** 48 random bytes. */
   readonly ticketKeys: Uint8Array
 }
+
+// A handshake costs far more to answer than to ask for, and Node grants a connection three of them in ten minutes (CVE-2011-1473).
+// Compression tells secrets by lengths (CRIME). Whoever names ChaCha20 first has no AES in hardware.
+const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION | constants.SSL_OP_PRIORITIZE_CHACHA
 
 /** Makes the https listener's options out of the table of the moment. */
 export class ServerTls {
@@ -42,8 +47,7 @@ export class ServerTls {
       ticketKeys: Buffer.from(this.#secrets.ticketKeys),
       // The default is derived from the command line, which must not decide who resumes where.
       sessionIdContext: 'drycc-router',
-      // A handshake costs far more to answer than to ask for, and Node grants a connection three of them in ten minutes (CVE-2011-1473).
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
+      secureOptions: SECURE_OPTIONS | (tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
       SNICallback: (name, done) => this.#choose(table(), name, done),
     }
   }
@@ -73,5 +77,5 @@ export class ServerTls {
 
 function policyOf({ tls }: Table) {
   const { minVersion, maxVersion, ciphers } = tls
-  return { minVersion, maxVersion, ...(ciphers && { ciphers }) }
+  return { minVersion, maxVersion, ciphers, ecdhCurve: keyExchangeGroups() }
 }

@@ -5,6 +5,7 @@ import { type Bed, ok, type RawClient, startApp, startBed, type TestApp, until }
 import { DEFAULT_POLICY, DEFAULT_SETTINGS, type RouterSettings } from '../../router/table/route.ts'
 import type { PolicySpec } from '../../router/table/spec.ts'
 import { Table } from '../../router/table/table.ts'
+import { TLS_POLICIES } from '../../router/tls/policies.ts'
 
 /** Behind every case: a request that must stay one of its own, or never be seen. */
 export const LAST = 'GET /last HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
@@ -55,7 +56,7 @@ export async function startWorld(
       ...withoutDefaultService(DEFAULT_SETTINGS),
       ...{ trusted: ['10.0.0.0/8'], gzip: { ...DEFAULT_SETTINGS.gzip, types: [] } },
       ...options.settings,
-      tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', sessionTickets: true, sessionTimeoutSeconds: 600 },
+      tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 },
     },
   })
   return {
