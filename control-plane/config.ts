@@ -63,7 +63,7 @@ export function controlPlaneConfig(env: Environment) {
     acmeCa: parsed('CONTROLLER_ACME_CA_FILE', '', path => (path === '' ? undefined : readFileSync(path, 'utf8'))),
     /** The common name of the authority whose chain is preferred. */
     acmeChain: optional('CONTROLLER_ACME_CHAIN'),
-    acmeChallenge: oneOf('CONTROLLER_ACME_CHALLENGE', ['auto', 'http-01'], 'auto'),
+    acmeChallenge: oneOf('CONTROLLER_ACME_CHALLENGE', ['auto', 'http-01', 'tls-alpn-01'], 'auto'),
     acmeDomains: oneOf('CONTROLLER_ACME_DOMAINS', ['off', 'asked', 'all'], 'asked'),
     /** Whether to look whether a domain leads here before a certificate is ordered. */
     acmePrecheck: flag('CONTROLLER_ACME_PRECHECK', 'true'),

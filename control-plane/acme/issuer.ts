@@ -225,8 +225,16 @@ export class Issuer {
     const wanted: ChallengeType = challenge === 'auto' ? 'http-01' : challenge
     if (!reach) return wanted
     const token = randomBytes(16).toString('base64url')
-    await this.#publish(record, wanted, { token, keyAuthorization: `${token}.${randomBytes(32).toString('base64url')}` }, signal)
-    return wanted
+    const probe = { token, keyAuthorization: `${token}.${randomBytes(32).toString('base64url')}` }
+    try {
+      await this.#publish(record, wanted, probe, signal)
+      return wanted
+    } catch (error) {
+      // Where port 80 leads elsewhere, or nowhere, 443 may lead here; the routers have heard of the probe by now.
+      const isOther = challenge === 'auto' && error instanceof Unreachable
+      if (isOther && (await reach.answers('tls-alpn-01', record.domain, probe, signal)) === undefined) return 'tls-alpn-01'
+      throw error
+    }
   }
 
   /** Puts a challenge where the routers answer it, and waits until they do. @throws {Unreachable} */

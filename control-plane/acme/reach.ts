@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
 import { promises as dns, lookup as systemLookup } from 'node:dns'
+import { once } from 'node:events'
 import type { LookupFunction } from 'node:net'
+import { connect } from 'node:tls'
 import { httpClient } from '../../kernel/http.ts'
 import { isPublicAddress } from '../deploy/public-address.ts'
 import type { ChallengeType, PendingChallenge } from '../domain/automatic.ts'
@@ -46,7 +49,9 @@ export class Reach {
   async answers(type: ChallengeType, domain: string, challenge: PendingChallenge, signal: AbortSignal): Promise<string | undefined> {
     const found = await this.#addresses(domain)
     if (typeof found === 'string') return found
-    return type === 'http-01' ? await this.#overHttp(domain, found, challenge, signal) : undefined
+    return type === 'http-01'
+      ? await this.#overHttp(domain, found, challenge, signal)
+      : await this.#overTls(domain, found, challenge.keyAuthorization, signal)
   }
 
   async #overHttp(
@@ -78,6 +83,26 @@ export class Reach {
       return elsewhere(domain, found, `nothing answers on port ${httpPort} (${codeOf(error)})`)
     } finally {
       await client.close()
+    }
+  }
+
+  async #overTls(domain: string, found: readonly Address[], keyAuthorization: string, signal: AbortSignal): Promise<string | undefined> {
+    const { httpsPort } = this.#options
+    const socket = connect({
+      ...{ host: domain, port: httpsPort, servername: domain, lookup: this.#lookup, ALPNProtocols: ['acme-tls/1'] },
+      rejectUnauthorized: false,
+    })
+    try {
+      // Errors after the handshake are of no interest.
+      socket.on('error', () => {})
+      await once(socket, 'secureConnect', { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS_MAX)]) })
+      const digest = createHash('sha256').update(keyAuthorization).digest()
+      const isOurs = socket.alpnProtocol === 'acme-tls/1' && socket.getPeerCertificate().raw?.includes(digest)
+      return isOurs ? undefined : elsewhere(domain, found, `another server answers on port ${httpsPort}`)
+    } catch (error) {
+      return elsewhere(domain, found, `nothing answers the challenge on port ${httpsPort} (${codeOf(error)})`)
+    } finally {
+      socket.destroy()
     }
   }
 

@@ -2,7 +2,9 @@ import { type AddressInfo, type BoundSocket, createServer as createNetServer, ty
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { adoptSocket, type Receiver, readSocket } from '../http1/sockets.ts'
 import type { Wheel } from '../http1/wheel.ts'
+import type { AcmeChallenge } from '../table/extensions/acme.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
+import { meetAuthority } from './authority.ts'
 import type { Place, PlaceKind } from './places.ts'
 import { Preface } from './preface.ts'
 import type { ProxyHeader } from './proxy-protocol.ts'
@@ -10,6 +12,8 @@ import { readProxyHeader } from './proxy-protocol.ts'
 
 // Keep-alive probes find the clients that vanished from under a WebSocket or an idle connection.
 const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+
+const HANDSHAKE_MS_MAX = 10_000
 
 const ALPN = ['h2', 'http/1.1', 'http/1.0']
 const ALPN_WITHOUT_HTTP2 = ALPN.slice(1)
@@ -46,6 +50,8 @@ export interface ListenerHost {
   refuse(socket: Socket): void
   /** A connection was turned away before it was served. */
   turnedAway(): void
+  /** Finds the challenge of a domain that an authority will look for by TLS; absent: none is looked for. */
+  challenges(): ((domain: string) => AcmeChallenge | undefined) | undefined
 }
 
 /** Serves an accepted connection: takes its socket, returns who reads it. */
@@ -101,7 +107,7 @@ export async function listenTls(
   // By their own two ends: TLS wraps the socket and hides it. The oldest first.
   const handshakes = new Map<string, Handshake>()
   const secured = createTlsServer({
-    handshakeTimeout: 10_000,
+    handshakeTimeout: HANDSHAKE_MS_MAX,
     ...tls,
     // An HTTP/1.0 client that offers its own name would else be turned away.
     ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
@@ -154,7 +160,9 @@ export async function listenTls(
     const handshake = { raw, peer, beganAt: owner.wheel.now }
     handshakes.set(key, handshake)
     raw.once('close', () => handshakes.get(key) === handshake && handshakes.delete(key))
-    secured.emit('connection', raw)
+    const find = owner.challenges()
+    if (find === undefined) secured.emit('connection', raw)
+    else meetAuthority(raw, HANDSHAKE_MS_MAX, find, () => secured.emit('connection', raw))
   }
   const listener = await listen(server, at)
   return { ...listener, tls: secured }

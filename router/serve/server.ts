@@ -284,6 +284,11 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.#noteEmpty()
   }
 
+  challenges(): ReturnType<ListenerHost['challenges']> {
+    const { challenge } = this.table()
+    return challenge
+  }
+
   turnedAway(): void {
     this.#tally.stats.connectionsRefused++
   }

@@ -4,6 +4,7 @@ import type { AppLoad } from './app-load.ts'
 import type { Credentials } from './credentials.ts'
 import type { Edge } from './edge.ts'
 import type { ErrorPages } from './error-pages.ts'
+import type { AcmeChallenge } from './extensions/acme.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
 import type { PageSources } from './extensions/pages.ts'
 import type { TracingSettings } from './extensions/tracing.ts'
@@ -150,6 +151,8 @@ export interface RouteTable {
   pages(configMap: string): ErrorPages | undefined
   /** Whether a request for a host has no place on a TLS connection that named another server; absent: never. */
   misdirects?(serverName: string, host: string): boolean
+  /** What an authority looks for at a domain by TLS; absent while none is expected. */
+  readonly challenge?: ((domain: string) => AcmeChallenge | undefined) | undefined
   /** Who may come in by a Secret that a route names; absent: nobody. */
   credentials(secret: string): Credentials | undefined
   /** Where raw connections of the git port go; absent: no builder. */

@@ -29,6 +29,7 @@ export class Table implements RouteTable {
   readonly settings: RouterSettings
   readonly tls: TlsSettings
   readonly git: Route | undefined
+  readonly challenge: RouteTable['challenge']
   readonly #parts: Parts
 
   constructor(parts: Parts = EMPTY) {
@@ -37,6 +38,8 @@ export class Table implements RouteTable {
     this.settings = parts.settings
     this.tls = parts.tls
     this.git = parts.git
+    if (parts.challenged.size > 0)
+      this.challenge = domain => this.explain(domain)?.route.policy.edge?.challenges?.find(challenge => challenge.domain === domain)
   }
 
   get hostCount(): number {
@@ -105,6 +108,7 @@ export class Table implements RouteTable {
       version: delta.version,
       hosts,
       patterns,
+      challenged: noteChallenged(before.challenged, delta),
       routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, loads, key) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
       settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
@@ -137,6 +141,8 @@ export class Table implements RouteTable {
 
 interface Parts {
   readonly version: number
+  /** The keys of routes with domains at which an authority will look. */
+  readonly challenged: ReadonlySet<string>
   readonly hosts: SharedMap<HostSpec>
   readonly patterns: Patterns
   readonly routes: SharedMap<Route>
@@ -158,6 +164,7 @@ interface Patterns {
 
 const EMPTY: Parts = {
   version: 0,
+  challenged: new Set(),
   hosts: SharedMap.empty(),
   patterns: { wildcardCount: 0, prefixCount: 0, expressions: [] },
   routes: SharedMap.empty(),
@@ -168,6 +175,16 @@ const EMPTY: Parts = {
   tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,
   defaultCertificate: null,
+}
+
+function noteChallenged(before: ReadonlySet<string>, { routes }: TableDelta): ReadonlySet<string> {
+  if (before.size === 0 && !routes.some(([, route]) => route?.policy.edge?.challenges !== undefined)) return before
+  const now = new Set(before)
+  for (const [key, route] of routes) {
+    if (route?.policy.edge?.challenges !== undefined) now.add(key)
+    else now.delete(key)
+  }
+  return now
 }
 
 function isSpecial(pattern: string): boolean {
