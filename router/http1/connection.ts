@@ -9,8 +9,9 @@ import type { Idler } from '../serve/shedder.ts'
 import type { RouterSettings } from '../table/route.ts'
 import { answerHead } from './answer.ts'
 import { type BodyLength, BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
-import { parseRequestHead, type RequestHead } from './head.ts'
+import type { RequestHead } from './head.ts'
 import { HEAD_BROKEN, HEAD_INCOMPLETE, HeadBuffer } from './head-buffer.ts'
+import type { HeadCache } from './head-cache.ts'
 import { latin1 } from './latin1.ts'
 import type { Receiver } from './sockets.ts'
 import { Stash } from './stash.ts'
@@ -21,6 +22,7 @@ import { MessageWriter } from './writer.ts'
 export interface ConnectionHost {
   readonly limits: Limits
   readonly wheel: Wheel
+  readonly heads: HeadCache
   settings(): RouterSettings
   /**
    * A request has come. It may be answered before this returns.
@@ -328,7 +330,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     }
     const text = this.#head.text()
     const rest = this.#head.rest()
-    const head = parseRequestHead(text, host.limits)
+    const head = host.heads.request(text)
     if (typeof head === 'string') {
       this.#refuse(head, text)
       return end

@@ -33,6 +33,15 @@ export interface RequestHead {
   readonly acceptEncoding: string
   /** `CDN-Loop` (RFC 8586): which proxies this request has passed. */
   readonly loop: string
+  /** What the access log says of it, made when it is first asked: a head that comes again and again is read once (see head-cache.ts). */
+  inLog: HeadInLog | undefined
+}
+
+/** The parts of an access line that depend on the head alone. */
+export interface HeadInLog {
+  readonly user: string
+  readonly request: string
+  readonly agents: string
 }
 
 /** An app's answer as one strict reading of its head gives it. */
@@ -265,6 +274,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     correlationId,
     acceptEncoding,
     loop,
+    inLog: undefined,
   }
 }
 

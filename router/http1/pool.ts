@@ -2,6 +2,7 @@ import type { EndpointView } from '../questions.ts'
 import type { Limits } from '../serve/limits.ts'
 import type { Endpoint } from '../table/route.ts'
 import { EndpointState } from './endpoint-state.ts'
+import { HeadCache } from './head-cache.ts'
 import type { UpstreamConnection } from './upstream.ts'
 import type { Wheel } from './wheel.ts'
 
@@ -15,11 +16,13 @@ export class Pool {
   readonly #withIdle = new Set<EndpointState>()
   readonly wheel: Wheel
   readonly limits: Limits
+  readonly heads: HeadCache
   readonly #idleMs: number
 
   constructor(wheel: Wheel, limits: Limits) {
     this.wheel = wheel
     this.limits = limits
+    this.heads = new HeadCache(limits)
     // Ages are seen by ticks: an older connection must not slip through between two.
     this.#idleMs = Math.max(limits.tickMs, limits.idleUpstreamMs - limits.tickMs)
     wheel.every(() => this.#sweep())

@@ -5,7 +5,7 @@ import type { UpstreamExchange } from '../serve/upstream-exchange.ts'
 import type { Endpoint } from '../table/route.ts'
 import { BodyReader, type BodySink, UNTIL_CLOSE } from './body.ts'
 import type { EndpointState } from './endpoint-state.ts'
-import { parseResponseHead, type ResponseHead } from './head.ts'
+import type { ResponseHead } from './head.ts'
 import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, HeadBuffer } from './head-buffer.ts'
 import type { Pool } from './pool.ts'
 import { connectSocket, type Receiver } from './sockets.ts'
@@ -229,7 +229,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
         return
       }
       at = next
-      const head = parseResponseHead(this.#head.text(), this.#method)
+      const head = this.#pool.heads.answer(this.#head.text(), this.#method)
       const rest = this.#head.rest()
       if (head === undefined) this.#fail('R34')
       else {

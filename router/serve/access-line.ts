@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { type HeadInLog, headValue, type RequestHead } from '../http1/head.ts'
 import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { traceIdIn } from './trace-context.ts'
@@ -21,12 +21,20 @@ function classicLine(exchange: Exchange): string {
   const { head, origin } = exchange
   const now = exchange.endedAt
   const upstreamTime = exchange.upstreamAt === 0 ? '-' : seconds(now - exchange.upstreamAt)
+  head.inLog ??= headInLog(head)
+  const { user, request, agents } = head.inLog
   return (
-    `[${isoTime(now)}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user(head.raw) || '-'} - ${exchange.status}` +
-    ` - "${head.method} ${escaped(head.target)} HTTP/${head.version}" - ${exchange.bytesSent}` +
-    ` - "${escaped(headValue(head.raw, 'referer')) || '-'}" - "${escaped(headValue(head.raw, 'user-agent')) || '-'}"` +
-    ` - "${head.host || '_'}" - ${exchange.endpoint?.key ?? '-'} - ${head.host || '-'} - ${upstreamTime} - ${seconds(now - exchange.startedAt)}`
+    `[${isoTime(now)}] - ${exchange.route?.app ?? '-'} - ${origin.address} - ${user} - ${exchange.status} - ${request} - ${exchange.bytesSent}` +
+    ` - ${agents} - ${exchange.endpoint?.key ?? '-'} - ${head.host || '-'} - ${upstreamTime} - ${seconds(now - exchange.startedAt)}`
   )
+}
+
+function headInLog(head: RequestHead): HeadInLog {
+  return {
+    user: user(head.raw) || '-',
+    request: `"${head.method} ${escaped(head.target)} HTTP/${head.version}"`,
+    agents: `"${escaped(headValue(head.raw, 'referer')) || '-'}" - "${escaped(headValue(head.raw, 'user-agent')) || '-'}" - "${head.host || '_'}"`,
+  }
 }
 
 /** The same facts and more, by name. Written by hand, which takes half the time of JSON.stringify() and its object. */

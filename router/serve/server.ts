@@ -6,6 +6,7 @@ import { Gate } from '../edge/gate.ts'
 import { RateLimiter } from '../edge/rate-limit.ts'
 import { Connection, type ConnectionHost } from '../http1/connection.ts'
 import type { RequestHead } from '../http1/head.ts'
+import type { HeadCache } from '../http1/head-cache.ts'
 import { Pool } from '../http1/pool.ts'
 import type { Receiver } from '../http1/sockets.ts'
 import { Wheel } from '../http1/wheel.ts'
@@ -98,6 +99,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly limits: Limits
   readonly wheel: Wheel
   readonly pool: Pool
+  readonly heads: HeadCache
   readonly buffered: BufferedBytes = { held: 0 }
   readonly encoders = { running: 0 }
   readonly rates: RateLimiter
@@ -130,6 +132,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.limits = limitsOf(options.limits)
     this.wheel = new Wheel(this.limits.tickMs)
     this.pool = new Pool(this.wheel, this.limits)
+    this.heads = this.pool.heads
     this.rates = new RateLimiter(this.limits.rateClientsMax)
     this.workers = options.workers ?? 1
     this.table = options.table
