@@ -361,6 +361,15 @@ suite('Connection and a client that ends its side', () => {
       await until(() => app.open.size === 0)
     }
   })
+  test('after two requests to a silent app: the one that waits keeps neither the client’s place nor the app', async () => {
+    await using app = await startApp(() => {})
+    await using bed = await startBed({ apps: { 'shop.test': app }, limits: { halfClosedMs: 60 } })
+    const client = bed.send(GET + GET)
+    client.end()
+    await client.ended
+    assert.equal(client.text.match(/^HTTP\/1\.1 504 /gm)?.length, 2)
+    await until(() => app.open.size === 0)
+  })
   test('after three pipelined requests: it gets three answers', async () => {
     await using app = await startHttpApp(() => ok('one'))
     await using bed = await startBed({ apps: { 'shop.test': app } })

@@ -402,7 +402,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     this.#processing = true
     this.#stash.use((bytes, at, end) => this.#process(bytes, at, end))
     this.#processing = false
-    if (this.#inputEnded && this.#stash.size === 0 && (this.#state === BODY || this.#state === RELAY)) this.#ended()
+    if (this.#inputEnded && this.#state !== HEAD) this.#ended()
     this.#endTurn()
   }
 
@@ -449,7 +449,8 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
 
   #ended(): void {
     this.#inputEnded = true
-    if (this.#stash.size > 0) return
+    // Requests that wait behind this one say nothing of whether the client is still there.
+    if (this.#stash.size > 0 && this.#state !== ANSWER) return
     switch (this.#state) {
       case HEAD:
         this.#close()
