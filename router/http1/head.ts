@@ -357,12 +357,15 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
 }
 
 const VALUE_OF = new Map<string, RegExp>()
+// Names stand in annotations too, and those come and go.
+const VALUE_OF_MAX = 1000
 
 /** The value of one header line of a raw head, for pages and the log; '' when there is none. `name` is one of ours, never a peer's. */
 export function headValue(head: string, name: string): string {
   let pattern = VALUE_OF.get(name)
   if (pattern === undefined) {
     pattern = new RegExp(`\\r\\n${name}:[\\t ]*([^\\r]*)`, 'i')
+    if (VALUE_OF.size === VALUE_OF_MAX) VALUE_OF.clear()
     VALUE_OF.set(name, pattern)
   }
   const match = pattern.exec(head)

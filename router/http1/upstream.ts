@@ -81,6 +81,8 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
   #interims = 0
   #requestSent = false
   #paused = false
+  /** Whether the time for a first byte has ended once before the request was out. */
+  #late = false
   #inputEnded = false
   readonly #secure: boolean
   /** Whether the endpoint was reached, though TLS is not ready yet. */
@@ -103,7 +105,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
       })
     }
     socket.on('end', () => this.#guard(() => this.#ended()))
-    socket.on('drain', () => this.#guard(() => this.#listener?.appReady()))
+    socket.on('drain', () => this.#guard(() => this.#drained()))
     socket.on('error', () => this.#guard(() => this.#lost()))
     socket.on('close', () => this.#guard(() => this.#lost()))
     this.#wheel.arm(this, times.connectTimeoutMs)
@@ -129,6 +131,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
     this.#answer = undefined
     this.#interims = 0
     this.#requestSent = false
+    this.#late = false
     this.#wheel.arm(this, times.firstByteTimeoutMs ?? times.idleTimeoutMs)
   }
 
@@ -199,6 +202,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
       else if (this.#state === IDLE || this.#state === CLOSED) return
       // A slow client is no silence of the app.
       else if (this.#paused) this.#wheel.arm(this, this.#times.idleTimeoutMs)
+      else if (this.#isSendingOn) this.#wheel.arm(this, this.#times.idleTimeoutMs)
       else this.#fail(this.#state === WAITING ? 'R32' : 'R36')
     })
   }
@@ -207,6 +211,19 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
   get #silenceMs(): number {
     const { idleTimeoutMs, firstByteTimeoutMs } = this.#times
     return firstByteTimeoutMs !== undefined && this.#state === WAITING ? firstByteTimeoutMs : idleTimeoutMs
+  }
+
+  /** Whether the time for a first byte is over while the app still reads the request: then that has not begun. Asked once a request. */
+  get #isSendingOn(): boolean {
+    if (this.#state !== WAITING || this.#times.firstByteTimeoutMs === undefined || this.#late || !this.writer.blocked) return false
+    this.#late = true
+    return true
+  }
+
+  /** What waited is with the app: its time to answer begins. */
+  #drained(): void {
+    if (this.#state === WAITING) this.#wheel.arm(this, this.#silenceMs)
+    this.#listener?.appReady()
   }
 
   #connected(): void {

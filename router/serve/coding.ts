@@ -35,6 +35,7 @@ function weightsOf(accept: string): ReadonlyMap<string, number> {
   for (const { name, weight } of parseAccepted(accept)) weights.set(name === 'x-gzip' ? 'gzip' : name, weight)
   if (accept.length > 200) return weights
   if (remembered.size >= REMEMBERED_MAX) remembered.clear()
-  remembered.set(accept, weights)
+  // A copy: a piece of a head would keep the whole head in memory.
+  remembered.set(Buffer.from(accept, 'latin1').toString('latin1'), weights)
   return weights
 }

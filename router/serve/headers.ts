@@ -8,10 +8,11 @@ import type { Exchange } from './exchange.ts'
 // Our name in CDN-Loop. A router may stand before another of ours, and that before a third; an app whose endpoint is a router goes round.
 const LOOP_NAME = 'drycc'
 const LOOP_COUNT_MAX = 3
+const LOOP_ENTRY = new RegExp(`(?:^|,)[\\t ]*${LOOP_NAME}[\\t ]*(?=,|$)`, 'g')
 
 /** Whether a request has passed routers of ours so often that it goes in a circle (RFC 8586). */
 export function goesInCircle(loop: string): boolean {
-  return loop !== '' && loop.split(',').filter(entry => entry.trim() === LOOP_NAME).length >= LOOP_COUNT_MAX
+  return loop !== '' && (loop.match(LOOP_ENTRY)?.length ?? 0) >= LOOP_COUNT_MAX
 }
 
 /**

@@ -67,6 +67,19 @@ suite('A request that is gathered', () => {
     await client.until('fine')
     assert.equal(bed.server.stats().requestBytesHeld, 0)
   })
+  test('gives a slow reader its time: that for the first byte begins when the last of the body is out', async () => {
+    const bytes = 16 * 1024 * 1024
+    await using app = await startApp((socket, index, self) => {
+      socket.pause()
+      setTimeout(() => socket.resume(), 500)
+      socket.on('data', () => (self.received[index] as string).length > bytes && socket.write(ok('read')))
+    })
+    const times = { firstByteTimeoutMs: 250, idleTimeoutMs: 4000 }
+    await using bed = await startBed({ apps: { 'shop.test': app }, policy: { ...policy, ...times, requestBufferBytes: bytes } })
+    const client = bed.send(post(bytes))
+    client.send('x'.repeat(bytes))
+    assert.match(await client.until(/HTTP.*\r\n\r\n/s), /^HTTP\/1\.1 200 /)
+  })
   test('goes on as it comes while the worker holds enough', async () => {
     await using app = await startApp(() => {})
     await using bed = await startBed({ apps: { 'shop.test': app }, policy, limits: { bufferedBytesMax: 1000 } })

@@ -20,6 +20,26 @@ suite('A sticky cookie', () => {
       assert.doesNotMatch(text, /Set-Cookie/)
     }
   })
+  test('is found among others, and in no other', async () => {
+    await using apps = await threeApps()
+    await using bed = await steeredBed(apps.all, spec)
+    const [, token] = COOKIE.exec(await ask(bed)) ?? assert.fail()
+    for (const cookies of [`SRV=${token}`, `a=SRV; \tSRV =\t${token} ;b`, `XSRV=1;SRV=${token}`, `SRVX=1; SRV=other; SRV=${token}`])
+      assert.doesNotMatch(await ask(bed, `Cookie: ${cookies}`), COOKIE, cookies)
+    for (const cookies of [`XSRV=${token}`, `SRVX=${token}`, `a=SRV=${token}`, `x SRV=${token}`, 'SRV', `SRV;=${token}`, `srv=${token}`])
+      assert.match(await ask(bed, `Cookie: ${cookies}`), COOKIE, cookies)
+  })
+  test('costs no time however many there are', async () => {
+    await using apps = await threeApps()
+    await using bed = await steeredBed(apps.all, spec)
+    const ask_ = async (cookies: string) => {
+      const beganAt = performance.now()
+      for (let count = 0; count < 20; count++) await ask(bed, `Cookie: ${cookies}`)
+      return performance.now() - beganAt
+    }
+    await ask_('a=b')
+    assert.ok((await ask_('a=b;'.repeat(30_000))) < 20 * 8 + (await ask_(`a=${'b'.repeat(120_000)}`)))
+  })
   test('that nobody gave is worth nothing', async () => {
     await using apps = await threeApps()
     await using bed = await steeredBed(apps.all, spec)
