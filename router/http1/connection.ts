@@ -81,6 +81,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
   #keepAlive = true
   /** The end of the connection is the end of the answer (to an HTTP/1.0 client). */
   #endsWithConnection = false
+  #trailers = ''
   /** Whoever wants the body is not ready for it yet, or slow. */
   #bodyHeld = false
   #bodyBytesAtWindow = 0
@@ -206,9 +207,15 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     this.#writer.inline(body)
   }
 
+  trailers(fields: string): void {
+    if (this.#request?.takesTrailers === true) this.#trailers = fields
+  }
+
   finish(): boolean {
     this.#sink = undefined
-    if (!this.#writer.finish()) {
+    const trailers = this.#trailers
+    this.#trailers = ''
+    if (!this.#writer.finish(trailers)) {
       this.cut()
       return false
     }

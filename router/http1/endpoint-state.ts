@@ -1,3 +1,4 @@
+import type { UpstreamSessions } from '../http2/upstream-sessions.ts'
 import type { UpstreamConnection } from './upstream.ts'
 
 // A failing endpoint is passed over for 0.5 s, doubled with each time in a row up to 30 s: a pod that restarts is back soon, one that is
@@ -18,6 +19,8 @@ export class EndpointState {
   readonly key: string
   /** Kept connections, the youngest last. */
   readonly idle: UpstreamConnection[] = []
+  /** Where it speaks HTTP/2. */
+  sessions: UpstreamSessions | undefined
   /** Exchanges under way. */
   active = 0
   /** When an exchange last came, on the wheel's clock. */

@@ -17,6 +17,8 @@ export interface RequestHead {
   readonly keepAlive: boolean
   readonly length: BodyLength
   readonly expectsContinue: boolean
+  /** Whether the client has said so (TE, RFC 9110 §10.1.4). */
+  readonly takesTrailers: boolean
   /** The protocols to which the client would change, without those that would hide requests from us (h2c, TLS); '' when none. */
   readonly upgrade: string
   /** The header lines that pass on, each with its CRLF: no framing, no hop-by-hop fields, none that the router writes itself. */
@@ -90,6 +92,7 @@ const HOST = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]{2,45}\]))(?::
 const NAME_CHARS_MAX = 253
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?@\\]+)(?=[/?]|$)/i
 const DIGITS_MAX = 16
+const TRAILERS = /(?:^|[ ,\t])trailers(?:[ ,\t]|$)/i
 // RFC 9110 §7.8. Names that were drafts of HTTP/2 (h2c-14) and versions (h2c/1) are as good as the name itself to somebody.
 const PROTOCOL = new RegExp(`^${TOKEN}+(?:/${TOKEN}+)?$`)
 const HIDES_REQUESTS = /^(?:h[23]|http|spdy|ssl|tls)/i
@@ -141,6 +144,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
   let coding: string | undefined
   let expectation: string | undefined
   let upgrade = ''
+  let takesTrailers = false
   let forwardedFor = ''
   let forwardedProto = ''
   let forwardedPort = ''
@@ -180,6 +184,8 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
         upgrade = upgrade === '' ? value : `${upgrade},${value}`
         break
       case 'te':
+        takesTrailers ||= TRAILERS.test(value)
+        break
       case 'trailer':
       case 'keep-alive':
       case 'proxy-connection':
@@ -264,6 +270,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     keepAlive,
     length,
     expectsContinue,
+    takesTrailers,
     upgrade,
     fields,
     trustedFields,

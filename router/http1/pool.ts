@@ -52,7 +52,8 @@ export class Pool {
     const now = this.wheel.now
     if (state === undefined) return { endpoint, active: 0, idle: 0, load: 0, isEjected: false }
     const load = state.load(now, this.limits.slowStartMs)
-    return { endpoint, active: state.active, idle: state.idle.length, load, isEjected: state.isEjected(now) }
+    const idle = state.idle.length + (state.sessions?.idle ?? 0)
+    return { endpoint, active: state.active, idle, load, isEjected: state.isEjected(now) }
   }
 
   /** The youngest kept connection that is not older than `idleMs`, taken out. */
@@ -101,18 +102,21 @@ export class Pool {
     if (state === undefined) return
     state.retired = true
     for (const connection of [...state.idle]) connection.destroy()
+    state.sessions?.drain()
   }
 
   /** Closes every kept connection. */
   clear(): void {
     for (const state of this.#withIdle) for (const connection of [...state.idle]) connection.destroy()
     this.#withIdle.clear()
+    for (const state of this.#states.values()) state.sessions?.drain()
   }
 
   /** Kept connections and endpoints known, for the numbers of the server. */
   get size(): { idle: number; endpoints: number } {
     let idle = 0
     for (const state of this.#withIdle) idle += state.idle.length
+    for (const state of this.#states.values()) if (state.sessions !== undefined) idle += state.sessions.idle
     return { idle, endpoints: this.#states.size }
   }
 

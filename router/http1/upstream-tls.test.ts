@@ -6,7 +6,7 @@ import { createServer, type TLSSocket } from 'node:tls'
 import { createAuthority, issueCertificate } from '../../kernel/x509.ts'
 import { type Bed, ok, startApp, startBed, until } from '../serve/testbed.ts'
 import { type Endpoint, endpoint } from '../table/route.ts'
-import { secureEndpoints, type UpstreamTlsSpec } from '../table/upstream-tls.ts'
+import { type UpstreamTlsSpec, upstreamEndpoints } from '../table/upstream-tls.ts'
 
 const LAST = 'GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
 const NAME = 'shop.shop.svc'
@@ -77,7 +77,7 @@ suite('An app over TLS', () => {
     await using bed = await tlsBed([app.endpoint], { verify: false, name: NAME })
     await bed.exchange(LAST)
     const route = bed.table.match('shop.test', '/')!
-    const strict = { ...route, endpoints: secureEndpoints([app.endpoint], { ...trusting, authority: '' }) }
+    const strict = { ...route, endpoints: upstreamEndpoints([app.endpoint], { upstreamTls: { ...trusting, authority: '' } }) }
     bed.table = { ...bed.table, match: () => strict }
     assert.match(await bed.exchange(LAST), /R38/)
     assert.equal(bed.server.stats().upstreamConnectionsIdle, 1)
@@ -116,7 +116,10 @@ suite('What is no app over TLS', () => {
 })
 
 async function tlsBed(endpoints: readonly Endpoint[], spec: UpstreamTlsSpec, connectTimeoutMs = 5000): Promise<Bed> {
-  return startBed({ apps: { 'shop.test': secureEndpoints(endpoints, spec) }, policy: { connectTimeoutMs, bodyBytesMax: 0 } })
+  return startBed({
+    apps: { 'shop.test': upstreamEndpoints(endpoints, { upstreamTls: spec }) },
+    policy: { connectTimeoutMs, bodyBytesMax: 0 },
+  })
 }
 
 async function startTlsApp(script: (socket: TLSSocket) => void) {

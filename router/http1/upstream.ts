@@ -26,14 +26,22 @@ export interface UpstreamListener {
   upgraded(head: ResponseHead): boolean
   /** A turn of the loop is over. Returns false to pause the app until {@link UpstreamConnection.resume}. */
   answerFlush(): boolean
+  /** Fields behind the answer's body, each line with its CRLF; `ended` follows. */
+  trailers(fields: string): void
+  /** Whether whoever asks has said that it takes trailers. */
+  readonly takesTrailers: boolean
   /** The app has taken what was waiting. */
   appReady(): void
   /** The answer is complete; the connection is back in its pool, or gone. */
   ended(): void
   /** The app ended its side of a relay. */
   appEnded(): void
-  /** There is no answer, or no more of it. */
-  failed(code: ErrorCode): void
+  /**
+   * There is no answer, or no more of it.
+   *
+   * @param unprocessed whether the app has done nothing about the request for certain, so that it may be sent again whatever it is
+   */
+  failed(code: ErrorCode, unprocessed?: boolean): void
   /** The code of the exchange threw. */
   crashed(error: unknown): void
 }

@@ -10,7 +10,8 @@ const PAYLOAD_ROOM = 64 * 1024
 const TAIL_ROOM = 16
 // Up to this a message goes out as one latin1 string, which costs no buffer object and no replacement when the kernel is slow to take it.
 const TEXT_BYTES_MAX = 4 * 1024
-const LAST_CHUNK = '0\r\n\r\n'
+const LAST_CHUNK = '0\r\n'
+const LAST_CHUNK_AND_END = '0\r\n\r\n'
 
 let memory = Buffer.allocUnsafeSlow(HEAD_ROOM + PAYLOAD_ROOM + TAIL_ROOM)
 let owner: MessageWriter | undefined
@@ -90,14 +91,20 @@ export class MessageWriter implements BodySink, DirectListener {
     }
   }
 
-  /** Ends the message. Returns false when bytes of a stated length are missing: then only cutting the connection is honest. */
-  finish(): boolean {
+  /**
+   * Ends the message.
+   *
+   * @param trailers lines to stand behind a body in chunks; dropped behind any other
+   * @returns false when bytes of a stated length are missing: then only cutting the connection is honest
+   */
+  finish(trailers = ''): boolean {
     if (this.#length === CHUNKED) {
+      const last = trailers === '' ? LAST_CHUNK_AND_END : `${LAST_CHUNK}${trailers}\r\n`
+      this.bytesWritten += last.length
       if (owner === this && gathered > 0) {
-        this.#tail = LAST_CHUNK
+        this.#tail = last
         this.flush()
-      } else this.#text += LAST_CHUNK
-      this.bytesWritten += LAST_CHUNK.length
+      } else this.#text += last
     }
     const whole = this.#left === 0
     this.#length = 0

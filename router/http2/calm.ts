@@ -36,6 +36,11 @@ export class Calm {
     return this.#points >= 0
   }
 
+  /** Whatever else the peer earns by what it does for us. */
+  earn(points: number): void {
+    this.#points = Math.min(POINTS_MAX, this.#points + points)
+  }
+
   sentData(): void {
     if (this.#points < POINTS_MAX) this.#points += EARNED_BY_DATA
   }

@@ -2,11 +2,15 @@ import { CODE, FRAME_BYTES_MAX, type Http2Code, read32, SETTING, WINDOW_DEFAULT,
 
 const SETTING_BYTES = 6
 
-/** What the client has said of itself, RFC 9113 §6.5.2; what we have no use for is checked and forgotten. */
+/** What the peer has said of itself, RFC 9113 §6.5.2; what we have no use for is checked and forgotten. */
 export class PeerSettings {
   initialWindow = WINDOW_DEFAULT
   frameBytesMax = FRAME_BYTES_MAX
   headerTableBytesMax = 4096
+  /** Streams that it takes at once; of an app only. */
+  streamsMax = Number.POSITIVE_INFINITY
+  /** Whether it takes an extended CONNECT (RFC 8441 §3); of an app only. */
+  connectProtocol = false
 
   /** Reads the payload of a SETTINGS frame. @returns an error code for the connection; noError when all is well */
   read(bytes: Buffer, start: number, end: number): Http2Code {
@@ -20,6 +24,10 @@ export class PeerSettings {
         case SETTING.enableConnectProtocol:
         case SETTING.noRfc7540Priorities:
           if (value > 1) return CODE.protocolError
+          if (bytes[at + 1] === SETTING.enableConnectProtocol) this.connectProtocol = value === 1
+          break
+        case SETTING.maxConcurrentStreams:
+          this.streamsMax = value
           break
         case SETTING.initialWindowSize:
           if (value > WINDOW_MAX) return CODE.flowControlError

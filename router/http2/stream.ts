@@ -48,6 +48,7 @@ export class Stream implements Downstream, Timed {
   #answerLeft = -1
   #queue: Buffer[] = []
   #queuedBytes = 0
+  #trailers = ''
   #finishing = false
   #localEnded = false
   #stalled = false
@@ -113,7 +114,8 @@ export class Stream implements Downstream, Timed {
     this.#answerBegun = true
     const isBodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     this.#answerLeft = isBodyless ? 0 : length >= 0 ? length : -1
-    const stated = isBodyless ? (status === 204 ? -1 : statedLength) : length >= 0 ? length : -1
+    // That nothing follows is said by END_STREAM: an answer of trailers only (gRPC) states no length.
+    const stated = isBodyless ? (status === 204 ? -1 : statedLength) : length > 0 ? length : length === 0 ? statedLength : -1
     this.#session.sendHead(this, status, fields, stated, false)
   }
 
@@ -132,6 +134,10 @@ export class Stream implements Downstream, Timed {
   text(body: string): void {
     const bytes = Buffer.from(body, 'latin1')
     this.payload(bytes, 0, bytes.length)
+  }
+
+  trailers(fields: string): void {
+    if (this.head.method !== 'HEAD') this.#trailers = fields
   }
 
   finish(): boolean {
@@ -381,7 +387,8 @@ export class Stream implements Downstream, Timed {
   #endLocal(): void {
     if (this.#localEnded || this.#over) return
     this.#localEnded = true
-    this.#session.sendEnd(this.id)
+    if (this.#trailers === '') this.#session.sendEnd(this.id)
+    else this.#session.sendHead(this, 0, this.#trailers, -1, true)
     if (this.#relaying && !this.#remoteEnded) return
     // RFC 9113 §8.1: a whole answer before the end of the request.
     if (!this.#remoteEnded) this.#session.sendReset(this.id, CODE.noError)

@@ -26,6 +26,8 @@ export interface Downstream {
   payload(bytes: Buffer, start: number, end: number): void
   /** Adds a body that is text already (latin1). */
   text(body: string): void
+  /** Fields to stand behind the body, each line with its CRLF; dropped where the client takes none. Before `finish`. */
+  trailers(fields: string): void
   /** Ends the answer. Returns false when it was not whole; then it was cut. */
   finish(): boolean
   /** After `finish`, when the exchange is recorded: the next request may begin. */

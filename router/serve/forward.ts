@@ -3,6 +3,7 @@ import { UNTIL_CLOSE } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { ResponseHead } from '../http1/head.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
+import { UpstreamStream } from '../http2/upstream-stream.ts'
 import { RETRY_PERCENT } from '../table/retry-budget.ts'
 import type { Endpoint, Route } from '../table/route.ts'
 import { choose } from './balance.ts'
@@ -54,6 +55,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #answered = false
   #relaying = false
   #encoder: Encoder | undefined
+  #trailers = ''
   #over = false
 
   /** @param pieces of a body that goes on coming: what was gathered of it */
@@ -102,6 +104,12 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     this.#sent = false
     const home = pool.begin(endpoint)
     this.#home = home
+    if (endpoint.http2 !== undefined) {
+      const stream = UpstreamStream.open(endpoint, home, pool, this, this.#route.policy)
+      this.#upstream = stream
+      if (stream.idle) this.connected()
+      return
+    }
     const kept = exchange.attempts > 1 ? undefined : pool.take(home, this.#repeatable ? Number.POSITIVE_INFINITY : FRESH_MS)
     if (kept === undefined) this.#upstream = UpstreamConnection.open(endpoint, home, pool, this, this.#route.policy)
     else {
@@ -275,6 +283,14 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     return this.#encoder === undefined ? this.#exchange.downstream.flush() : this.#encoder.flush()
   }
 
+  get takesTrailers(): boolean {
+    return this.#exchange.head.takesTrailers
+  }
+
+  trailers(fields: string): void {
+    this.#trailers = fields
+  }
+
   encoderBegun(): void {
     this.#exchange.headBytes = this.#exchange.bytesSent
   }
@@ -310,19 +326,21 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   encoderDone(): void {
     const exchange = this.#exchange
     this.#encoder = undefined
+    if (this.#trailers !== '') exchange.downstream.trailers(this.#trailers)
     const whole = exchange.downstream.finish()
     if (!whole) exchange.code = 'R36'
     this.#phases.record(exchange)
     if (whole) exchange.downstream.settle()
   }
 
-  failed(code: ErrorCode): void {
+  failed(code: ErrorCode, unprocessed = false): void {
     const exchange = this.#exchange
     const reused = this.#upstream?.reused === true
     // The end of a kept connection says nothing of the endpoint; nor does an answer that is no HTTP, or one that ends too early.
     const isDown = code === 'R30' || code === 'R31' || code === 'R38'
-    if (this.#home !== undefined && (isDown || code === 'R32' || (code === 'R33' && !reused))) this.#phases.pool.failed(this.#home, isDown)
-    if (this.#mayRepeat(code, reused) && this.#mayAfford()) {
+    if (this.#home !== undefined && (isDown || code === 'R32' || (code === 'R33' && !reused && !unprocessed)))
+      this.#phases.pool.failed(this.#home, isDown)
+    if (this.#mayRepeat(code, reused, unprocessed) && this.#mayAfford()) {
       this.#leave()
       this.#attempt(exchange.endpoint)
       return
@@ -335,8 +353,9 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (!this.#over) this.#fail('R50')
   }
 
-  #mayRepeat(code: ErrorCode, reused: boolean): boolean {
+  #mayRepeat(code: ErrorCode, reused: boolean, unprocessed: boolean): boolean {
     if (this.#over || this.#answered || this.#exchange.attempts >= ATTEMPTS_MAX) return false
+    if (unprocessed) return !this.#streams
     const { endpoints, steering } = this.#route
     const others = endpoints.length + (steering?.canary?.endpoints.length ?? 0) > 1
     if (code === 'R30' || code === 'R31' || code === 'R38') return others

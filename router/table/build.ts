@@ -293,7 +293,7 @@ export class TableBuilder {
       isSame = service !== undefined && before !== undefined && this.#sources.get(key) === service && !areRulesOthers
       app = isSame ? before : service && readApp(service, this.#options.family, before)
       base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
-      if (app && base) base = withTls(base, app, snapshot)
+      if (app && base) base = withProtocol(base, app, snapshot)
       if (base) base = { ...base, policy: shared(base.policy), locations: NO_LOCATIONS }
     } catch (error) {
       // What the API server checks, a folder of manifests does not: an object of another shape must hurt nobody but itself.
@@ -432,8 +432,9 @@ export class TableBuilder {
     const other = canary && canaryKey(app) !== app.key ? this.#bases.get(canaryKey(app)) : undefined
     if (!canary || !other) return base
     const { service: _service, ...rest } = canary
-    const { upstreamTls } = other
-    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints, ...(upstreamTls && { upstreamTls }) } } }
+    const { upstreamTls, upstreamHttp2 } = other
+    const spoken = { ...(upstreamTls && { upstreamTls }), ...(upstreamHttp2 && { upstreamHttp2 }) }
+    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints, ...spoken } } }
   }
 
   /** The apps that take paths of a host, the oldest first. */
@@ -587,7 +588,8 @@ function authorityKeys({ protocol, namespace }: App): string[] {
   return typeof protocol === 'object' && protocol.authority !== undefined ? [`${namespace}/${protocol.authority}`] : []
 }
 
-function withTls(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec {
+function withProtocol(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec {
+  if (app.protocol === 'h2c') return { ...base, upstreamHttp2: true }
   if (typeof app.protocol !== 'object') return base
   const [secret] = authorityKeys(app)
   const found = secret === undefined ? undefined : snapshot.secret(secret)

@@ -23,6 +23,8 @@ export interface Endpoint {
   readonly terminating: boolean
   /** How it is spoken to over TLS; absent: in the clear. */
   readonly tls?: UpstreamTls
+  /** Whether it speaks HTTP/2 in the clear; absent: HTTP/1.1. */
+  readonly http2?: true
 }
 
 /** Answers for one textual address; an IPv4-mapped IPv6 address must come in its IPv4 form (see {@link plainAddress}). */

@@ -22,6 +22,8 @@ export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries
   readonly steering?: SteeringSpec
   /** Absent: in the clear. */
   readonly upstreamTls?: UpstreamTlsSpec
+  /** Absent: HTTP/1.1. */
+  readonly upstreamHttp2?: true
   readonly policy: PolicySpec
   readonly locations: readonly { readonly prefix: string; readonly route: RouteSpec }[]
 }

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { CanaryWish } from './extensions/steering.ts'
 import type { Endpoint } from './route.ts'
-import { secureEndpoints, type UpstreamTlsSpec } from './upstream-tls.ts'
+import { type UpstreamTlsSpec, upstreamEndpoints } from './upstream-tls.ts'
 
 /** How endpoints of a route are chosen where the app asks for more than the least loaded, in plain values. */
 export interface SteeringSpec {
@@ -18,6 +18,7 @@ export interface StickySpec {
 export interface CanarySpec extends Omit<CanaryWish, 'service'> {
   readonly endpoints: readonly Endpoint[]
   readonly upstreamTls?: UpstreamTlsSpec
+  readonly upstreamHttp2?: true
 }
 
 /** {@link SteeringSpec} as a worker uses it. */
@@ -46,7 +47,7 @@ export interface Sticky {
 /** @param path what of the host the route serves */
 export function reviveSteering(spec: SteeringSpec, stable: readonly Endpoint[], path: string): Steering {
   const { sticky } = spec
-  const canary = spec.canary && { ...spec.canary, endpoints: secureEndpoints(spec.canary.endpoints, spec.canary.upstreamTls) }
+  const canary = spec.canary && { ...spec.canary, endpoints: upstreamEndpoints(spec.canary.endpoints, spec.canary) }
   return {
     stable,
     ...(canary && { canary }),

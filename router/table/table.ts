@@ -9,7 +9,7 @@ import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
 import { reviveSteering } from './steering.ts'
-import { secureEndpoints } from './upstream-tls.ts'
+import { upstreamEndpoints } from './upstream-tls.ts'
 
 /** How a table came to its answer. */
 export interface Match {
@@ -207,10 +207,10 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
 }
 
 /** @param path what of its host it serves */
-function reviveRoute({ steering, upstreamTls, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
+function reviveRoute({ steering, upstreamTls, upstreamHttp2, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
   const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host, prefix) }))
   const load = loads.of(spec, host)
-  const endpoints = secureEndpoints(spec.endpoints, upstreamTls)
+  const endpoints = upstreamEndpoints(spec.endpoints, { ...(upstreamTls && { upstreamTls }), ...(upstreamHttp2 && { upstreamHttp2 }) })
   return {
     ...spec,
     endpoints,

@@ -32,9 +32,13 @@ function readAuthority(secret: Secret | undefined): string {
   }
 }
 
-/** The endpoints as a worker uses them: over TLS their connections are kept apart from all others. */
-export function secureEndpoints(endpoints: readonly Endpoint[], spec: UpstreamTlsSpec | undefined): readonly Endpoint[] {
-  if (spec === undefined) return endpoints
-  const tls = upstreamTls(spec)
+/** The endpoints as a worker uses them: connections of another kind than plain HTTP/1.1 are kept apart from all others. */
+export function upstreamEndpoints(
+  endpoints: readonly Endpoint[],
+  spec: { readonly upstreamTls?: UpstreamTlsSpec; readonly upstreamHttp2?: true },
+): readonly Endpoint[] {
+  if (spec.upstreamHttp2 === true) return endpoints.map(endpoint => ({ ...endpoint, key: `h2c://${endpoint.key}`, http2: true }))
+  if (spec.upstreamTls === undefined) return endpoints
+  const tls = upstreamTls(spec.upstreamTls)
   return endpoints.map(endpoint => ({ ...endpoint, key: `https://${endpoint.key}#${tls.id}`, tls }))
 }

@@ -7,7 +7,7 @@ const STATUS_INDEX: ReadonlyMap<number, number> = new Map(
   STATIC_TABLE.flatMap((entry, index) => (entry.name === ':status' ? [[Number(entry.value), index + 1] as const] : [])),
 )
 // Secrets: no table of ours or of a proxy behind us may keep them (RFC 7541 §7.1.3).
-const NEVER_INDEXED = new Set(['set-cookie', 'authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'])
+const NEVER_INDEXED = new Set(['cookie', 'set-cookie', 'authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'])
 // Another value with nearly every answer: in the table they would only drive out what repeats.
 const VOLATILE = new Set([
   ...['content-length', 'etag', 'last-modified', 'location', 'content-range', 'age', 'expires', 'x-request-id', 'x-correlation-id'],
@@ -65,8 +65,8 @@ export class HpackEncoder {
   /**
    * Writes a block.
    *
-   * @param status 0 for a trailer
-   * @param fields header lines, each with its CRLF; names in any case
+   * @param status 0 for a trailer or a request
+   * @param fields header lines, each with its CRLF; names in any case; those of a request begin with its pseudo-header fields
    * @param contentLength written as such; -1: none
    * @returns where the block ends
    */
@@ -103,7 +103,8 @@ export class HpackEncoder {
       this.#integer(STATIC_COUNT + this.#table.added - known.number, 7, 0x80)
       return
     }
-    const colon = line.indexOf(':')
+    // A pseudo-header field has one before its name as well.
+    const colon = line.indexOf(':', 1)
     const name = line.slice(0, colon).toLowerCase()
     const value = withoutBlanks(line, colon + 1)
     const index = STATIC_NAMES.get(name) ?? 0

@@ -6,6 +6,8 @@ import { type ProtocolWish, readProtocol } from './protocol.ts'
 suite('readProtocol()', () => {
   const cases: readonly [string, ProtocolWish][] = [
     ['http', 'http'],
+    ['h2c', 'h2c'],
+    ['grpc', 'h2c'],
     ['https', { verify: true }],
     ['https insecure', { verify: false }],
     ['https ca=shop-ca', { verify: true, authority: 'shop-ca' }],
@@ -13,19 +15,30 @@ suite('readProtocol()', () => {
     ['https insecure name=a.test', { verify: false, name: 'a.test' }],
   ]
   for (const [text, wish] of cases) test(`reads ${text}`, () => assert.deepEqual(read(text), [wish, []]))
-  for (const bad of ['h2c', 'grpc', 'tcp', 'http insecure', 'https ca=other/name', 'https insecure ca=a', 'https verify=no', 'HTTPS']) {
+  for (const bad of [
+    'h2',
+    'grpcs',
+    'h2c insecure',
+    'tcp',
+    'http insecure',
+    'https ca=other/name',
+    'https insecure ca=a',
+    'https verify=no',
+    'HTTPS',
+  ]) {
     test(`refuses ${bad} and keeps what was good`, () => {
       const [wish, faults] = read(bad, undefined, { verify: true })
       assert.deepEqual(wish, { verify: true })
       assert.equal(faults.length, 1)
-      if (bad === 'h2c') assert.match(faults[0]!, /HTTP\/1\.1 is spoken, over TLS with https/)
+      if (bad === 'h2') assert.match(faults[0]!, /write h2c for HTTP\/2 in the clear/)
     })
   }
   test('follows the port where the app says nothing', () => {
     assert.deepEqual(read(undefined, 'https'), [{ verify: true }, []])
     assert.deepEqual(read(undefined, 'kubernetes.io/wss'), [{ verify: true }, []])
     for (const word of ['http', 'kubernetes.io/ws', 'example.com/own']) assert.deepEqual(read(undefined, word), [undefined, []])
-    assert.equal(read(undefined, 'kubernetes.io/h2c')[1].length, 1)
+    for (const word of ['kubernetes.io/h2c', 'grpc', 'GRPC']) assert.deepEqual(read(undefined, word), ['h2c', []])
+    assert.deepEqual(read('http', 'kubernetes.io/h2c'), ['http', []], 'its own word goes before')
     assert.deepEqual(read('http', 'https'), ['http', []], 'its own word goes before')
   })
 })

@@ -2,7 +2,7 @@ import type { Annotations } from '../annotations.ts'
 import { parseDomain, parseObjectName } from '../values.ts'
 
 /** How an app is spoken to. */
-export type ProtocolWish = 'http' | HttpsWish
+export type ProtocolWish = 'http' | 'h2c' | HttpsWish
 
 export interface HttpsWish {
   /** Whether the app's certificate is checked. */
@@ -27,18 +27,19 @@ export function readProtocol(
   if (own !== undefined || appProtocol === undefined) return own
   const word = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, '')
   if (word === 'https' || word === 'wss') return { verify: true }
-  if (word === 'h2c' || word === 'grpc') annotations.fault('spec.ports.appProtocol', appProtocol, NO_H2C)
+  if (word === 'h2c' || word === 'grpc') return 'h2c'
   return undefined
 }
 
-const HOW = 'write http, https, https insecure, or https ca=NAME-OF-A-SECRET name=NAME-ON-THE-CERTIFICATE'
-const NO_H2C = 'Cannot speak HTTP/2 to an app yet: HTTP/1.1 is spoken, over TLS with https'
+const HOW = 'write http, h2c, https, https insecure, or https ca=NAME-OF-A-SECRET name=NAME-ON-THE-CERTIFICATE'
+const NO_H2 = 'Cannot speak HTTP/2 over TLS to an app: write h2c for HTTP/2 in the clear, https for HTTP/1.1 over TLS'
 
 /** @throws {RangeError} */
 function parseProtocol(text: string): ProtocolWish {
   const [protocol, ...words] = text.split(/[\s,]+/)
-  if (protocol === 'h2c' || protocol === 'h2' || protocol === 'grpc') throw new RangeError(NO_H2C)
+  if (protocol === 'h2' || protocol === 'grpcs') throw new RangeError(NO_H2)
   if (protocol === 'http' && words.length === 0) return 'http'
+  if ((protocol === 'h2c' || protocol === 'grpc') && words.length === 0) return 'h2c'
   if (protocol !== 'https') throw new RangeError(`Cannot read protocol "${text}": ${HOW}`)
   let verify = true
   let authority: string | undefined

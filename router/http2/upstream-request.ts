@@ -1,0 +1,138 @@
+import type { BodyLength } from '../http1/body.ts'
+import type { RequestWriter } from '../serve/upstream-exchange.ts'
+import { type UpstreamHead, upstreamHead } from './upstream-head.ts'
+import type { UpstreamSession } from './upstream-session.ts'
+import type { UpstreamStream } from './upstream-stream.ts'
+
+/**
+ * The sending side of one stream to an app: what the app's windows and its socket take goes out, the rest waits here while the client is held
+ * back, so that a slow app holds up its own upload only.
+ */
+export class UpstreamRequest implements RequestWriter {
+  /** What the app lets us send; may be negative (RFC 9113 §6.9.2). */
+  sendWindow = 0
+  /** Whether END_STREAM was sent. */
+  ended = false
+  readonly stream: UpstreamStream
+  #session: UpstreamSession | undefined
+  #tunnel = false
+  /** Left of a stated length; -1: unknown. */
+  #left = -1
+  #queue: Buffer[] = []
+  #queuedBytes = 0
+  #finishing = false
+  #over = false
+
+  constructor(stream: UpstreamStream) {
+    this.stream = stream
+  }
+
+  get hasQueue(): boolean {
+    return this.#queuedBytes > 0
+  }
+
+  /** The session on which the stream is to be opened. */
+  on(session: UpstreamSession): void {
+    this.#session = session
+  }
+
+  begin(head: string, length: BodyLength): void {
+    // After the app has agreed to a WebSocket there is nothing to begin: its bytes are DATA already.
+    if (this.#tunnel || this.#over) return
+    this.#open(upstreamHead(head, this.stream.takesTrailers), length, false)
+  }
+
+  text(request: string): void {
+    const headEnd = request.indexOf('\r\n\r\n') + 4
+    const head = upstreamHead(request.slice(0, headEnd), this.stream.takesTrailers)
+    const isWhole = headEnd === request.length
+    if (!this.#open(head, request.length - headEnd, isWhole && head.accept === undefined)) return
+    if (this.#tunnel || isWhole) return
+    const body = Buffer.from(request.slice(headEnd), 'latin1')
+    this.payload(body, 0, body.length)
+    this.finish()
+  }
+
+  payload(bytes: Buffer, start: number, end: number): void {
+    const session = this.#session
+    if (this.#over || this.ended || session === undefined) return
+    let stop = end
+    if (this.#left >= 0) {
+      stop = Math.min(end, start + this.#left)
+      this.#left -= stop - start
+    }
+    const at = this.#queuedBytes === 0 ? session.sendData(this, bytes, start, stop) : start
+    if (at === stop) return
+    this.#queue.push(Buffer.from(bytes.subarray(at, stop)))
+    this.#queuedBytes += stop - at
+    session.stall(this)
+  }
+
+  finish(): boolean {
+    const whole = this.#left <= 0
+    if (whole) this.end()
+    return whole
+  }
+
+  /** Ends our side once all is out. */
+  end(): void {
+    this.#finishing = true
+    if (this.#queuedBytes === 0) this.#end()
+  }
+
+  flush(): boolean {
+    const session = this.#session
+    if (this.#over || session === undefined) return true
+    session.turn()
+    if (this.#queuedBytes === 0 && !session.blocked) return true
+    session.stall(this)
+    return false
+  }
+
+  /** Sends of what waits, as far as the windows let it. Returns whether something was sent. */
+  pump(bytesMax: number): boolean {
+    let sent = 0
+    while (this.#queue.length > 0 && sent < bytesMax) {
+      const first = this.#queue[0] as Buffer
+      const at = (this.#session as UpstreamSession).sendData(this, first, 0, Math.min(first.length, bytesMax - sent))
+      if (at === 0) break
+      sent += at
+      this.#queuedBytes -= at
+      if (at === first.length) this.#queue.shift()
+      else this.#queue[0] = first.subarray(at)
+    }
+    if (this.#queuedBytes === 0 && this.#finishing) this.#end()
+    return sent > 0
+  }
+
+  /** Nothing more is sent. */
+  drop(): void {
+    this.#over = true
+    this.#queue = []
+    this.#queuedBytes = 0
+  }
+
+  /** @returns false when it cannot be opened; then the stream has failed */
+  #open(head: UpstreamHead, length: BodyLength, ends: boolean): boolean {
+    const session = this.#session as UpstreamSession
+    if (head.accept !== undefined) {
+      // RFC 8441 §3: only an app that has said so takes an extended CONNECT.
+      if (!session.peer.connectProtocol) {
+        this.#over = true
+        setImmediate(() => this.stream.fail('R24'))
+        return false
+      }
+      this.#tunnel = true
+    } else this.#left = length >= 0 ? length : -1
+    session.open(this.stream, head, ends)
+    this.ended = ends
+    return true
+  }
+
+  #end(): void {
+    if (this.ended || this.#over) return
+    this.ended = true
+    this.#session?.sendEnd(this.stream.id)
+    this.stream.requestEnded()
+  }
+}
