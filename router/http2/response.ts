@@ -42,7 +42,7 @@ export class ResponseFields implements FieldSink {
     } else if (entry.kind === 'malformed' || entry.name.charCodeAt(0) === 58) this.#malformed = true
     else {
       if (entry.kind === 'content-length') this.#hasLength = true
-      this.#lines += entry.line
+      this.#lines += lineOf(entry)
     }
   }
 
@@ -88,11 +88,16 @@ export class TrailingFields implements FieldSink {
     if (this.#size > this.#bytesMax) return
     // A pseudo-header field, Host or Content-Length.
     if (entry.kind !== 'regular' && entry.kind !== 'cookie') this.#malformed = true
-    else if (!NO_TRAILER.has(entry.name)) this.lines += entry.line
+    else if (!NO_TRAILER.has(entry.name)) this.lines += lineOf(entry)
   }
 
   /** Whether its message must be cut. */
   get isMalformed(): boolean {
     return this.#malformed || this.#size > this.#bytesMax
   }
+}
+
+/** Of those that a request does not pass on as they stand as well. */
+function lineOf({ line, name, value }: Field): string {
+  return line === '' ? `${name}: ${value}\r\n` : line
 }
