@@ -194,6 +194,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const authorities = new Authorities({ accounts: records.acmeAccounts, foreignLookup, ...(ca !== undefined && { ca }) })
     stack.add('certificate authorities', authorities)
     const operators = operatorsAuthorities(config)
+    const address = await server.listen({ port: config.port, host: config.host })
+    stack.add('server', { stop: () => closeServer(server) })
+    // Told first, so that requests that wait for a rollout are answered before the server closes.
+    stack.add('routing', routing)
+    stack.add('rollouts', locks)
+    stack.add('commands', { stop: () => stopping.abort() })
     stack.add(
       'issuer',
       new Issuer({
@@ -204,12 +210,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
         ...(options.acmeTimes && { times: options.acmeTimes }),
       }),
     )
-    const address = await server.listen({ port: config.port, host: config.host })
-    stack.add('server', { stop: () => closeServer(server) })
-    // Told first, so that requests that wait for a rollout are answered before the server closes.
-    stack.add('routing', routing)
-    stack.add('rollouts', locks)
-    stack.add('commands', { stop: () => stopping.abort() })
     for (const { id } of records.apps.list()) reconciler.enqueue(id)
     for (const { app } of records.domains.all()) if (!records.apps.get(app)) reconciler.enqueue(app)
     // In a moment, since whoever removes one object of an app often goes on to the next.

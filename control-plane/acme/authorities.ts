@@ -39,28 +39,43 @@ export function operatorsAuthorities(config: ControlPlaneConfig): Authority[] {
 /** The certificate authorities in use, each with our account there. */
 export class Authorities {
   readonly #options: AuthoritiesOptions
-  readonly #clients = new LRUCache<string, AcmeClient>({ max: CLIENTS_MAX, dispose: client => void client.close() })
+  readonly #clients = new LRUCache<string, Promise<AcmeClient>>({
+    max: CLIENTS_MAX,
+    dispose: opening =>
+      void opening.then(
+        client => client.close(),
+        () => {},
+      ),
+  })
 
   constructor(options: AuthoritiesOptions) {
     this.#options = options
   }
 
   /** The client of an authority; the account's key is made where there is none. */
-  async open(authority: Authority): Promise<AcmeClient> {
+  open(authority: Authority): Promise<AcmeClient> {
     const identity = identityOf(authority)
     const known = this.#clients.get(identity)
     if (known) return known
+    // One for all who ask at the same time: each has nonces of its own, and an account that it looks up.
+    const opening = this.#open(authority, identity)
+    this.#clients.set(identity, opening)
+    opening.catch(() => {
+      if (this.#clients.peek(identity) === opening) this.#clients.delete(identity)
+    })
+    return opening
+  }
+
+  async #open(authority: Authority, identity: string): Promise<AcmeClient> {
     const { accounts, ca, foreignLookup } = this.#options
     const make = () => ({ identity, directory: authority.url, key: AccountKey.generate().pem })
     const { key } = await accounts.getOrCreate(identity, make)
-    const client = new AcmeClient({
+    return new AcmeClient({
       ...{ url: authority.url, account: new AccountKey(key) },
       ...(authority.email !== undefined && { email: authority.email }),
       ...(authority.external && { external: authority.external }),
       ...(authority.isForeign ? { lookup: foreignLookup } : ca !== undefined && { ca }),
     })
-    this.#clients.set(identity, client)
-    return client
   }
 
   /** How long an authority still wants to be left alone, ms. */

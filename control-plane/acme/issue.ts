@@ -3,6 +3,8 @@ import type { Automatic, ChallengeType, PendingChallenge, PendingOrder } from '.
 import { type AcmeClient, type Challenge, type Order, preferredChain } from './client.ts'
 import { AcmeProblem } from './problem.ts'
 
+const ORDER_MS_MAX = 30_000
+
 /** What an issuance needs. */
 export interface Issuance {
   readonly client: AcmeClient
@@ -16,6 +18,8 @@ export interface Issuance {
   /** Where an earlier attempt stopped. */
   readonly standing: PendingOrder | undefined
   readonly signal: AbortSignal
+  /** Told before an order is made. */
+  begin(): Promise<void>
   /** Keeps the order, so that it is gone on with after a crash. @throws when somebody else has taken over */
   keep(order: PendingOrder): Promise<void>
   /** Puts a challenge where the routers answer it, and waits until they do. */
@@ -55,7 +59,7 @@ export async function issue(issuance: Issuance): Promise<Issued> {
   return { certificate, key, directory, notBefore, notAfter }
 }
 
-async function openOrder({ client, directory, domain, signal, keep, standing, replaces }: Issuance) {
+async function openOrder({ client, directory, domain, signal, begin, keep, standing, replaces }: Issuance) {
   if (standing?.directory === directory) {
     const order = await client.orderAt(standing.url, signal).catch((error: unknown) => {
       if (error instanceof AcmeProblem && !error.isPassing) return undefined
@@ -65,7 +69,9 @@ async function openOrder({ client, directory, domain, signal, keep, standing, re
     const isOurs = order?.status === 'pending' || order?.status === 'ready' || standing.key !== undefined
     if (isAlive && isOurs) return { order, key: standing.key }
   }
-  const order: Order = await client.order([domain], signal, replaces)
+  await begin()
+  // Not ended by ours: an order that was made and not kept would be made again.
+  const order: Order = await client.order([domain], AbortSignal.timeout(ORDER_MS_MAX), replaces)
   await keep({ url: order.url, directory })
   return { order, key: undefined }
 }

@@ -16,6 +16,7 @@ import {
   issued,
   nextStep,
   type PendingChallenge,
+  type PendingOrder,
   retire,
   scheduled,
 } from '../domain/automatic.ts'
@@ -188,15 +189,15 @@ export class Issuer {
     }
     try {
       const challengeType = await this.#findWay(record, signal)
-      // Noted before the order is made: a process that dies at every attempt must not order at every start.
-      await this.#change(record, standing => ({ ...standing, nextAttemptAt: new Date(Date.now() + 60_000).toISOString() }), 'later')
       const client = await this.#options.authorities.open(authority)
       const replaces = renews && record.directory === authority.url ? renewalId(record.certificate as string) : undefined
       const got = await issue({
         ...{ client, directory: authority.url, domain, challengeType, standing: record.order, signal },
         ...(this.#options.chain !== undefined && { chain: this.#options.chain }),
         ...(replaces !== undefined && { replaces }),
-        keep: async order => void (await this.#change(record, standing => ({ ...standing, order }), 'later')),
+        // A process that dies at every attempt must not order at every start; with an order that is kept it may go on at once.
+        begin: async () => void (await this.#change(record, standing => ({ ...standing, nextAttemptAt: inAMinute() }), 'later')),
+        keep: async order => void (await this.#change(record, standing => keepOrder(standing, order), 'later')),
         publish: challenge => this.#publish(record, challengeType, challenge, signal),
       })
       const chance = Math.random()
@@ -287,6 +288,14 @@ export class Issuer {
       if (!(error instanceof Refusal && error.status === 404)) throw error
     }
   }
+}
+
+function inAMinute(): string {
+  return new Date(Date.now() + 60_000).toISOString()
+}
+
+function keepOrder({ nextAttemptAt: _nextAttemptAt, ...record }: Automatic, order: PendingOrder): Automatic {
+  return { ...record, order }
 }
 
 /** Somebody else works on the record. */

@@ -109,6 +109,45 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
     await bed.until(() => bed.lines.some(({ text }) => /^No certificate for b\.shop\.test: .* wants no orders before /.test(text)))
     assert.equal(authority.orders, 0)
   })
+  test('are renewed when their authority says, which learns what they replace', async () => {
+    await using world = await startWorld()
+    const { bed, authority } = world
+    authority.renewal = { startMs: Date.now() - 2_000, endMs: Date.now() - 1_000 }
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await bed.until(() => authority.orders >= 2)
+    authority.renewal = { startMs: Date.now() + 86_400_000, endMs: Date.now() + 172_800_000 }
+    const { payload } = authority.asked.filter(({ path }) => path === '/order')[1] ?? {}
+    // RFC 9773 §4.1: key identifier and serial number.
+    assert.match(payload.replaces, /^[\w-]{27}\.[\w-]{4,}$/)
+    await bed.until(
+      () => bed.lines.filter(({ text }) => text.startsWith('Certificate for www.shop.test issued')).length === authority.orders,
+    )
+  })
+  test('are of the next directory where the first refuses again and again', async () => {
+    await using second = await startFakeAuthority()
+    await using world = await startWorld({}, authority => `${authority},${second.url}`)
+    const { bed, authority } = world
+    second.look = authority.look
+    authority.fault = path => (path === '/order' ? { status: 500, detail: 'out of order' } : undefined)
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    for (let count = 1; count <= 3; count++) {
+      await bed.until(() => bed.lines.filter(({ text }) => text.includes('out of order')).length === count)
+      await world.soon('www.shop.test')
+    }
+    await world.isServed('shop', 'www.shop.test')
+    assert.deepEqual([authority.orders, second.orders], [0, 1])
+  })
+  test('have the chain that the operator prefers', async () => {
+    await using world = await startWorld({ CONTROLLER_ACME_CHAIN: 'Other Authority' })
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await world.isServed('shop', 'www.shop.test')
+    const { certificate } = await world.copyOf('shop', 'www.shop.test')
+    const top = certificate.slice(certificate.lastIndexOf('-----BEGIN'))
+    assert.match(describeCertificate(top).subject, /CN=Other Authority/)
+  })
   test('tell why the authority refused, and wait longer each time', async () => {
     await using world = await startWorld()
     const { bed, authority } = world
@@ -141,7 +180,7 @@ interface World extends AsyncDisposable {
 }
 
 /** A control plane with an app, an authority, names that lead to this machine, and a router that answers challenges and nothing else. */
-async function startWorld(env: Record<string, string> = {}): Promise<World> {
+async function startWorld(env: Record<string, string> = {}, directories = (url: string) => url): Promise<World> {
   const authority = await startFakeAuthority()
   const names = await startNameServer()
   for (const name of ['www.shop.test', 'a.shop.test', 'b.shop.test', 'blog.test']) names.addresses.set(name, '127.0.0.1')
@@ -166,7 +205,7 @@ async function startWorld(env: Record<string, string> = {}): Promise<World> {
     return text
   }
   const bed = await startBed({
-    CONTROLLER_ACME_DIRECTORIES: authority.url,
+    CONTROLLER_ACME_DIRECTORIES: directories(authority.url),
     CONTROLLER_ACME_HTTP_PORT: String(port),
     CONTROLLER_ACME_RESOLVERS: `127.0.0.1:${names.port}`,
     ...env,
