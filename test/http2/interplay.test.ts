@@ -4,6 +4,8 @@ import { selfSigned } from '../../kernel/x509.ts'
 import { FLAG, FRAME, PREFACE, SETTING } from '../../router/http2/frames.ts'
 import { type Bed, type BedOptions, ok, startApp, startBed, startHttpApp, until } from '../../router/serve/testbed.ts'
 import type { Credentials } from '../../router/table/credentials.ts'
+import { Cors } from '../../router/table/edge.ts'
+import { DEFAULT_SETTINGS } from '../../router/table/route.ts'
 import { data, GET, headers, POST, RawHttp2, settings, windowUpdate } from './raw-client.ts'
 
 const OPEN = FLAG.endHeaders
@@ -69,6 +71,58 @@ suite('Over HTTP/2', () => {
     assert.equal(answer?.fields?.['x-drycc-error'], 'R48')
     assert.match(answer?.fields?.['content-type'] ?? '', /^text\/plain/)
     assert.match(one.body(1), /R48/)
+  })
+
+  test('the rules of the edge answer as they do over HTTP/1.1', async () => {
+    await using app = await startHttpApp(({ method }) =>
+      method === 'HEAD'
+        ? 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5000\r\n\r\n'
+        : ok('z'.repeat(5000), 'ETag: "a"\r\nCache-Control: max-age=1\r\n'),
+    )
+    const cors = new Cors({ origins: ['https://a.test'], methods: ['GET'], headers: [], expose: [], credentials: false, maxAgeSeconds: 1 })
+    const rate = { intervalMs: 3_600_000, burst: 1 }
+    const gzip = { ...DEFAULT_SETTINGS.gzip, types: new Set(['text/plain']) }
+    await using bed = await start({
+      apps: { 'shop.test': app, 'away.test': app, 'rare.test': app, 'closed.test': app, 'secret.test': app },
+      settings: { gzip, requestIds: true },
+      policies: {
+        'shop.test': { edge: { cors } },
+        'away.test': { edge: { canonicalHost: 'www.away.test' } },
+        'rare.test': { edge: { clientRate: rate } },
+        'closed.test': { maintenance: true, hsts: 'max-age=9' },
+        'secret.test': { edge: { auth: 'none/such' } },
+      },
+    })
+    const one = bed.client()
+    const ask = async (id: number, host: string, fields: readonly (readonly [string, string])[] = [], method = 'GET') => {
+      const pseudo = GET.map(([name, value]) => [name, name === ':authority' ? host : name === ':method' ? method : value] as const)
+      one.send(headers(id, [...pseudo, ...fields]))
+      await one.ended(id)
+      return (await one.headersOf(id))?.fields ?? {}
+    }
+    const small = await ask(1, 'shop.test', [['accept-encoding', 'br']])
+    assert.deepEqual([small[':status'], small['content-encoding'], small['etag'], small['vary']], ['200', 'br', 'W/"a"', 'Origin'])
+    assert.ok(one.body(1).length < 100)
+    const head = await ask(3, 'shop.test', [['accept-encoding', 'br']], 'HEAD')
+    assert.deepEqual([head['content-encoding'], head['content-length'], one.body(3)], ['br', undefined, ''])
+    const origin = ['origin', 'https://a.test'] as const
+    const preflight = await ask(5, 'shop.test', [origin, ['access-control-request-method', 'GET']], 'OPTIONS')
+    assert.deepEqual([preflight[':status'], preflight['access-control-allow-origin']], ['204', 'https://a.test'])
+    const moved = await ask(7, 'away.test')
+    assert.deepEqual([moved[':status'], moved['location']], ['301', 'https://www.away.test/'])
+    assert.equal((await ask(9, 'rare.test'))[':status'], '200')
+    const late = await ask(11, 'rare.test')
+    assert.equal(late[':status'], '429')
+    assert.ok(Number(late['retry-after']) > 3500)
+    const closed = await ask(13, 'closed.test', [['accept', 'application/json']])
+    assert.deepEqual(
+      [closed[':status'], closed['strict-transport-security'], closed['content-type']],
+      ['503', 'max-age=9', 'application/json'],
+    )
+    assert.ok(one.body(13).includes(closed['x-request-id'] ?? 'no id'))
+    assert.equal((await ask(15, 'secret.test'))[':status'], '503')
+    for (const name of ['shop.test', 'away.test', 'rare.test', 'closed.test', 'secret.test'])
+      assert.equal(bed.table.match(name, '/')?.load.requests, 0, name)
   })
 
   test('all bytes are counted of an answer that its client takes slowly', async () => {
