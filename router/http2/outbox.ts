@@ -40,18 +40,28 @@ export class Outbox {
 
   /** Begins a frame of a payload of this length, which the caller writes to the memory that comes back, from `at` on. */
   frame(length: number, type: number, flags: number, stream: number): { memory: Buffer; at: number } {
+    this.room(length)
+    this.add(length, type, flags, stream)
+    return place
+  }
+
+  /** Room for the payload of one frame, which the caller writes from `at` on and then makes a frame with {@link add}. */
+  room(length: number): { memory: Buffer; at: number } {
     const size = FRAME_HEAD + length
     if (this.#used + size > ROOM) this.flush()
     if (this.#memory === NOTHING) this.#memory = free.pop() ?? Buffer.allocUnsafeSlow(ROOM)
-    const memory = size > ROOM ? this.#grow(size) : this.#memory
+    place.memory = size > ROOM ? this.#grow(size) : this.#memory
+    place.at = this.#used + FRAME_HEAD
+    return place
+  }
+
+  /** Makes a frame of a payload that was written where {@link room} said. */
+  add(length: number, type: number, flags: number, stream: number): void {
     this.#lastFrame = this.#used
     this.#lastStream = stream
-    const at = writeFrameHead(memory, this.#used, length, type, flags, stream)
-    this.#used += size
-    this.bytesWritten += size
-    place.memory = memory
-    place.at = at
-    return place
+    writeFrameHead(this.#memory, this.#used, length, type, flags, stream)
+    this.#used += FRAME_HEAD + length
+    this.bytesWritten += FRAME_HEAD + length
   }
 
   /** Sets END_STREAM on the last frame of a stream when that is still here and may carry it. Returns whether it was so. */

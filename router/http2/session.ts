@@ -50,6 +50,8 @@ const CLOSED = 3
 const BLAMED = new Set<Http2Code>([CODE.protocolError, CODE.flowControlError, CODE.streamClosed, CODE.enhanceYourCalm])
 /** The bytes of one DATA frame in turn, when several streams wait for the same connection. */
 const SHARE_BYTES = 16 * 1024
+/** A block that has room in this is one frame, whatever the client's limit: it cannot be lower (RFC 9113 §6.5.2). */
+const HEADERS_ROOM = FRAME_BYTES_MAX
 /** A body up to this that came with its head goes on with it as one string, so that the request can be sent again. */
 const INLINE_BODY_BYTES_MAX = 16 * 1024
 
@@ -210,6 +212,13 @@ export class Session implements Receiver, Timed {
 
   sendHead(stream: Stream, status: number, fields: string, contentLength: number, ends: boolean): void {
     const room = HpackEncoder.room(fields)
+    if (room <= HEADERS_ROOM) {
+      const { memory, at } = this.#outbox.room(room)
+      const size = this.#encoder.encode(memory, at, status, fields, contentLength) - at
+      this.#outbox.add(size, FRAME.headers, FLAG.endHeaders | (ends ? FLAG.endStream : 0), stream.id)
+      stream.framedBytes += size + FRAME_HEAD
+      return
+    }
     if (blockMemory.length < room) blockMemory = Buffer.allocUnsafeSlow(room)
     const size = this.#encoder.encode(blockMemory, 0, status, fields, contentLength)
     const most = Math.min(this.peer.frameBytesMax, FRAME_BYTES_MAX)
@@ -220,6 +229,21 @@ export class Session implements Receiver, Timed {
       blockMemory.copy(frame.memory, frame.at, at, at + length)
     }
     stream.framedBytes += size + FRAME_HEAD
+  }
+
+  /** Sends a body that is text (latin1) as one frame of DATA, where there is room for all of it. Returns whether there was. */
+  sendText(stream: Stream, body: string): boolean {
+    const { length } = body
+    const most = Math.min(stream.sendWindow, this.#sendWindow, this.peer.frameBytesMax, FRAME_BYTES_MAX)
+    if (length > most || length === 0 || this.#blocked) return false
+    const frame = this.#outbox.frame(length, FRAME.data, 0, stream.id)
+    frame.memory.write(body, frame.at, 'latin1')
+    stream.sendWindow -= length
+    this.#sendWindow -= length
+    stream.framedBytes += length + FRAME_HEAD
+    this.#calm.sentData()
+    this.#noteBlocked()
+    return true
   }
 
   /** Sends DATA as far as both windows and the socket let it. @returns up to where it was sent */

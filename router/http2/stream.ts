@@ -132,6 +132,17 @@ export class Stream implements Downstream, Timed {
   }
 
   text(body: string): void {
+    // The usual: the whole of a short answer.
+    if (
+      !this.#over &&
+      !this.#finishing &&
+      this.#answerLeft === body.length &&
+      this.#queuedBytes === 0 &&
+      this.#session.sendText(this, body)
+    ) {
+      this.#answerLeft = 0
+      return
+    }
     const bytes = Buffer.from(body, 'latin1')
     this.payload(bytes, 0, bytes.length)
   }

@@ -21,14 +21,20 @@ const NAMES_MAX = 64
 // Lines of ours that are another in each answer, and how their names are written.
 const OWN_LINES = ['X-Request-Id: ', 'X-Correlation-Id: '].map(start => {
   const name = start.slice(0, -2).toLowerCase()
-  return { start, bytes: Buffer.from(`\0${String.fromCharCode(name.length)}${name}`, 'latin1') }
+  return { start: octetsOf(start), literal: octetsOf(`\0${String.fromCharCode(name.length)}${name}`) }
 })
 const SLOTS = 256
 // Under this a loop is quicker than a call into native code.
 const LOOP_CHARS_MAX = 64
+const CR = 13
+const CAPITAL_X = 88
+
+// The lines of one block as octets: to make them at once and then to look at single octets is quicker than to look at parts of a text.
+let octets = Buffer.allocUnsafeSlow(16 * 1024)
 
 interface Entry {
-  readonly line: string
+  /** As it came, without CRLF. */
+  readonly line: Uint8Array
   readonly size: number
   /** How many were added before it. */
   readonly number: number
@@ -81,10 +87,17 @@ export class HpackEncoder {
       this.#pendingSize = -1
     }
     if (status > 0) this.#status(status)
-    let from = 0
-    for (let end = fields.indexOf('\r\n'); end >= 0; end = fields.indexOf('\r\n', from)) {
-      if (fields.charCodeAt(from) !== 88 || !this.#ownLine(fields, from, end)) this.#line(fields.slice(from, end))
-      from = end + 2
+    if (fields !== '') {
+      const size = fields.length
+      if (octets.length < size) octets = Buffer.allocUnsafeSlow(size * 2)
+      octets.write(fields, 0, 'latin1')
+      let from = 0
+      for (let end = 0; end < size; end++) {
+        if (octets[end] !== CR) continue
+        if (octets[from] !== CAPITAL_X || !this.#ownLine(from, end)) this.#line(from, end)
+        end++
+        from = end + 1
+      }
     }
     if (contentLength >= 0) this.#literal(0x00, 4, 28, '', String(contentLength), false)
     return this.#at
@@ -96,13 +109,14 @@ export class HpackEncoder {
     else this.#literal(0x00, 4, 8, '', String(status), false)
   }
 
-  #line(line: string): void {
-    const slot = hashOf(line)
+  #line(from: number, end: number): void {
+    const slot = hashOf(from, end)
     const known = this.#slots[slot]
-    if (known !== undefined && known.line === line && known.number >= this.#table.added - this.#table.count) {
+    if (known !== undefined && isAt(known.line, from, end) && known.number >= this.#table.added - this.#table.count) {
       this.#integer(STATIC_COUNT + this.#table.added - known.number, 7, 0x80)
       return
     }
+    const line = octets.toString('latin1', from, end)
     // A pseudo-header field has one before its name as well.
     const colon = line.indexOf(':', 1)
     const name = line.slice(0, colon).toLowerCase()
@@ -112,17 +126,22 @@ export class HpackEncoder {
     else if (VOLATILE.has(name) || line.length > INDEXED_BYTES_MAX || this.#changes(name)) this.#literal(0x00, 4, index, name, value, false)
     else {
       this.#literal(0x40, 6, index, name, value, true)
-      const entry = { line, size: name.length + value.length + OVERHEAD_BYTES, number: this.#table.added }
+      const entry = { line: octetsOf(line), size: name.length + value.length + OVERHEAD_BYTES, number: this.#table.added }
       if (this.#table.add(entry)) this.#slots[slot] = entry
     }
   }
 
-  #ownLine(fields: string, from: number, end: number): boolean {
-    for (const { start, bytes } of OWN_LINES) {
-      if (!fields.startsWith(start, from)) continue
-      bytes.copy(this.#out, this.#at)
-      this.#at += bytes.length
-      this.#string(fields.slice(from + start.length, end), false)
+  #ownLine(from: number, end: number): boolean {
+    for (const { start, literal } of OWN_LINES) {
+      if (end - from < start.length || !isAt(start, from, from + start.length)) continue
+      const out = this.#out
+      let at = this.#at
+      for (let index = 0; index < literal.length; index++) out[at++] = literal[index] as number
+      this.#at = at
+      this.#integer(end - from - start.length, 7, 0)
+      at = this.#at
+      for (let index = from + start.length; index < end; index++) out[at++] = octets[index] as number
+      this.#at = at
       return true
     }
     return false
@@ -174,11 +193,21 @@ export class HpackEncoder {
 }
 
 /** Lines differ in their length and their last characters, if anywhere. */
-function hashOf(line: string): number {
-  let hash = line.length
-  for (let at = Math.max(0, line.length - 12); at < line.length; at++) hash = (Math.imul(hash, 31) + line.charCodeAt(at)) | 0
-  hash = Math.imul(hash, 31) + line.charCodeAt(0)
+function hashOf(from: number, end: number): number {
+  let hash = end - from
+  for (let at = Math.max(from, end - 12); at < end; at++) hash = (Math.imul(hash, 31) + (octets[at] as number)) | 0
+  hash = Math.imul(hash, 31) + (octets[from] as number)
   return (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (SLOTS - 1)
+}
+
+function isAt(wanted: Uint8Array, from: number, end: number): boolean {
+  if (wanted.length !== end - from) return false
+  for (let index = 0; index < wanted.length; index++) if (wanted[index] !== octets[from + index]) return false
+  return true
+}
+
+function octetsOf(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'latin1'))
 }
 
 function withoutBlanks(line: string, from: number): string {
