@@ -302,6 +302,51 @@ suite('A connection to an app of HTTP/2 that ends', () => {
   })
 })
 
+suite('An app of HTTP/2 that sends anything at all', () => {
+  test('hurts nothing but its own answers', async () => {
+    let seed = 11
+    const next = (below: number) => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 1
+      return seed % below
+    }
+    const bytes = (count: number) => Buffer.from(Array.from({ length: count }, () => next(256)))
+    const good = (stream: number) => [
+      headersOf(stream, OK),
+      data(stream, 'x'.repeat(next(3000))),
+      headersOf(stream, [['a', 'b']], END),
+      SETTINGS,
+    ]
+    const anything = (stream: number) => {
+      const others = [stream, stream, stream, 0, stream + 2, 2]
+      const wild = () => frameOf(next(11), next(256), others[next(others.length)] as number, bytes(next(4) === 0 ? next(300) : next(10)))
+      const known = good(stream)
+      return Array.from({ length: 1 + next(12) }, () => (next(2) === 0 ? wild() : (known[next(known.length)] as Buffer)))
+    }
+    const faults: string[] = []
+    await using app = await startFrameApp((frame, socket) => {
+      if (!isRequest(frame)) return
+      for (const one of anything(frame.stream)) socket.write(one)
+      if (next(3) === 0) socket.end()
+    })
+    await using healthy = await startFrameApp((frame, socket) => {
+      if (isRequest(frame)) socket.write(fine(frame.stream))
+    })
+    await using bed = await startBed({
+      apps: { 'shop.test': [app.endpoint], 'other.test': [healthy.endpoint] },
+      policy: { bodyBytesMax: 0, idleTimeoutMs: 50 },
+      limits: { tickMs: 10, lingerMs: 20 },
+      onError: (message, fields) => faults.push(`${message} ${String(fields?.['error'])}`),
+    })
+    for (let round = 0; round < 40; round++) {
+      const texts = await Promise.all(Array.from({ length: 10 }, () => bed.exchange(round % 2 === 0 ? LAST : POST)))
+      for (const text of texts) assert.match(text, /^HTTP\/1\.1 (?:[2-5]\d\d) /)
+      assert.match(await bed.exchange(LAST.replace('shop', 'other')), /fine/)
+    }
+    await until(() => bed.table.match('shop.test', '/')!.load.requests === 0)
+    assert.deepEqual(faults, [])
+  })
+})
+
 suite('Many clients of an app of HTTP/2 that come and go', () => {
   test('leave nothing behind, and no answer is another’s', async () => {
     await using app = await startHttp2App((stream, headers) => {

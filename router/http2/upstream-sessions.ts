@@ -54,6 +54,7 @@ export class UpstreamSessions {
 
   /** A session that waited for the app has no room for a stream after all. */
   move(stream: UpstreamStream): void {
+    if (stream.isOver) return
     if (++stream.moves > MOVES_MAX) stream.fail('R30')
     else this.place(stream)
   }

@@ -86,6 +86,10 @@ export class UpstreamStream implements UpstreamExchange, Timed {
     return this.#state === BODY || this.#state === RELAY
   }
 
+  get isOver(): boolean {
+    return this.#state === CLOSED
+  }
+
   get remoteEnded(): boolean {
     return this.#remoteEnded
   }
@@ -159,6 +163,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
 
   /** There is room: the listener may begin, where it is not the one that asks. */
   take(session: UpstreamSession): void {
+    if (this.#state === CLOSED) return
     const waited = this.#session !== undefined
     this.#session = session
     this.#reused = session.served

@@ -178,6 +178,35 @@ suite('A WebSocket to an app of HTTP/2', () => {
     await client.ended
     assert.match(client.text, /FRAMESbye$/)
   })
+  test('goes on as one from a client of HTTP/2, and ends on both sides', async () => {
+    let isEnded = false
+    await using app = await startHttp2App(
+      stream => {
+        stream.respond({ ':status': 200 })
+        stream.on('data', (chunk: Buffer) => stream.write(chunk))
+        stream.on('end', () => {
+          isEnded = true
+          stream.end()
+        })
+      },
+      { settings: { enableConnectProtocol: true } },
+    )
+    await using bed = await startTlsBed(app)
+    const session = connectTo(bed)
+    await once(session, 'remoteSettings')
+    const call = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/ws', ':authority': 'shop.test' })
+    call.write('frames')
+    const [answer] = (await once(call, 'response')) as [Record<string, unknown>]
+    assert.equal(answer[':status'], 200)
+    const [chunk] = (await once(call, 'data')) as [Buffer]
+    assert.equal(chunk.toString(), 'frames')
+    const closed = once(call, 'close')
+    call.resume().end()
+    await closed
+    await until(() => isEnded && inFlight(bed) === 0)
+    assert.equal(call.rstCode, 0)
+    session.destroy()
+  })
   test('gets the answer of an app that refuses it', async () => {
     await using app = await startHttp2App(
       stream => {
@@ -344,6 +373,27 @@ suite('Back-pressure of an app of HTTP/2', () => {
     })
     assert.equal((await result(call)).body.toString(), String(4 * MEGABYTE))
     session.destroy()
+  })
+})
+
+suite('A body that is gathered first', () => {
+  test('goes to an app of HTTP/2 whole, with its length', async () => {
+    await using app = await startHttp2App((stream, headers) => {
+      let bytes = 0
+      stream.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+      })
+      stream.on('end', () => {
+        stream.respond({ ':status': 200 })
+        stream.end(`${headers['content-length']} ${bytes}`)
+      })
+    })
+    await using bed = await startTlsBed(app, { policy: { bodyBytesMax: 0, requestBufferBytes: MEGABYTE } })
+    for (const bytes of [10, 500_000, 3_000_000]) {
+      const client = bed.send(`POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: ${bytes}\r\n\r\n`)
+      client.socket.write(Buffer.alloc(bytes, 'x'))
+      await client.until(`${bytes} ${bytes}`)
+    }
   })
 })
 

@@ -288,7 +288,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   }
 
   trailers(fields: string): void {
-    this.#trailers = fields
+    // They may speak of the bytes as they were before they were compressed.
+    if (this.#encoder === undefined) this.#trailers = fields
   }
 
   encoderBegun(): void {

@@ -168,6 +168,25 @@ suite('TableBuilder.build()', () => {
     assert.deepEqual(world.wanted('shop/'), [])
   })
 
+  test('an app of HTTP/2 is spoken to as its port or its annotation says, and so is its canary', () => {
+    const world = new World()
+    const endpoint = (host: string) => world.table.match(host, '/')?.endpoints[0]
+    world.service('shop', { domains: 'shop.test', 'x-canary': 'service=next weight=1' })
+    world.service('next', { 'x-protocol': 'grpc' }, { namespace: 'shop' })
+    world.slice('shop', ['10.0.0.1'])
+    world.slice('next', ['10.0.0.7'], 'shop')
+    world.build()
+    assert.deepEqual([endpoint('shop.test')?.key, endpoint('shop.test')?.http2], ['10.0.0.1:5000', undefined])
+    const [canary] = world.table.match('shop.test', '/')?.steering?.canary?.endpoints ?? []
+    assert.deepEqual([canary?.key, canary?.http2], ['h2c://10.0.0.7:5000', true])
+    world.service('shop', { domains: 'shop.test' }, {}, 'kubernetes.io/h2c')
+    assert.deepEqual(world.build().faults, [])
+    assert.deepEqual([endpoint('shop.test')?.key, endpoint('shop.test')?.http2], ['h2c://10.0.0.1:5000', true])
+    world.service('shop', { domains: 'shop.test', 'x-protocol': 'http' }, {}, 'kubernetes.io/h2c')
+    world.build()
+    assert.equal(endpoint('shop.test')?.key, '10.0.0.1:5000')
+  })
+
   test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
     const world = new World()
     world.service('shop', { domains: 'shop.test' })
@@ -305,12 +324,12 @@ class World {
   #router: Record<string, string> = {}
   #changes = { services: new Set<string>(), slices: new Set<string>(), secrets: new Set<string>(), router: true, builder: true }
 
-  service(name: string, annotations: Record<string, string>, metadata: Partial<Stored['metadata']> = {}) {
+  service(name: string, annotations: Record<string, string>, metadata: Partial<Stored['metadata']> = {}, appProtocol?: string) {
     const namespace = metadata.namespace ?? name
     const prefixed = Object.fromEntries(Object.entries(annotations).map(([key, value]) => [P + key, value]))
     const service = {
       metadata: { uid: '', resourceVersion: '1', ...metadata, name, namespace, annotations: prefixed },
-      spec: { ports: [{ name: 'http', port: 80 }] },
+      spec: { ports: [{ name: 'http', port: 80, ...(appProtocol !== undefined && { appProtocol }) }] },
     }
     this.#services.set(`${namespace}/${name}`, service as Stored<Service>)
     this.#changes.services.add(`${namespace}/${name}`)
