@@ -50,6 +50,8 @@ export class UpstreamStream implements UpstreamExchange, Timed {
   #reused = false
   #left = -1
   #paused = false
+  /** Whether the time for a first byte has ended once before the request was out. */
+  #late = false
   #kept: Buffer[] = []
   #keptBytes = 0
   #consumed = 0
@@ -148,7 +150,11 @@ export class UpstreamStream implements UpstreamExchange, Timed {
       return
     }
     if (this.#state === CONNECTING) this.fail('R31')
-    else {
+    else if (this.#state === WAITING && this.writer.hasQueue && !this.#late) {
+      // The time for a first byte begins when the last of the request is out.
+      this.#late = true
+      this.#pool.wheel.arm(this, this.#times.idleTimeoutMs)
+    } else {
       this.#session?.suspect(this.#silenceMs)
       this.fail('R32', CODE.cancel)
     }
@@ -254,6 +260,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
 
   /** Our side is complete: a relay that both sides have ended is over. */
   requestEnded(): void {
+    if (this.#late && this.#state === WAITING) this.#pool.wheel.arm(this, this.#silenceMs)
     if (this.#state === RELAY && this.#remoteEnded && this.#keptBytes === 0) setImmediate(() => this.fail('R36'))
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { startHttp2App } from '../http2/upstream-testbed.ts'
 import { ok, startApp, startBed, startHttpApp, tableOf, until } from './testbed.ts'
 
 const policy = { requestBufferBytes: 100_000, bodyBytesMax: 0 }
@@ -76,6 +77,21 @@ suite('A request that is gathered', () => {
     })
     const times = { firstByteTimeoutMs: 250, idleTimeoutMs: 4000 }
     await using bed = await startBed({ apps: { 'shop.test': app }, policy: { ...policy, ...times, requestBufferBytes: bytes } })
+    const client = bed.send(post(bytes))
+    client.send('x'.repeat(bytes))
+    assert.match(await client.until(/HTTP.*\r\n\r\n/s), /^HTTP\/1\.1 200 /)
+  })
+  test('gives a slow reader its time over HTTP/2 too', async () => {
+    const bytes = 1024 * 1024
+    await using app = await startHttp2App(stream => {
+      setTimeout(() => stream.resume(), 500)
+      stream.on('end', () => {
+        stream.respond({ ':status': 200 })
+        stream.end('read')
+      })
+    })
+    const times = { firstByteTimeoutMs: 250, idleTimeoutMs: 4000 }
+    await using bed = await startBed({ apps: { 'shop.test': [app.endpoint] }, policy: { ...policy, ...times, requestBufferBytes: bytes } })
     const client = bed.send(post(bytes))
     client.send('x'.repeat(bytes))
     assert.match(await client.until(/HTTP.*\r\n\r\n/s), /^HTTP\/1\.1 200 /)
