@@ -202,7 +202,8 @@ function oneLine(name: string): string {
   return name ? `/${name.split('\n').join('/')}` : ''
 }
 
-function alternativeNames(text: string | undefined): string[] {
+/** The DNS names and addresses of a subjectAltName, as `X509Certificate` writes it. */
+export function alternativeNames(text: string | undefined): string[] {
   if (!text) return []
   return text.split(', ').flatMap(entry => /^(?:DNS|IP Address):(.*)$/.exec(entry)?.[1] ?? [])
 }

@@ -196,7 +196,7 @@ suite('startRouter()', () => {
   test('tells a fault once in the log, as an Event on its Service, and in /routes', async () => {
     const events: unknown[] = []
     const lines: string[] = []
-    const keep = async (_resource: unknown, event: unknown) => void events.push(event) as never
+    const keep = async (resource: { kind: string }, object: unknown) => void (resource.kind === 'Event' && events.push(object)) as never
     const { ports } = await folder.start({}, api => ({ ...api, create: keep }), lines)
     await folder.write('bad', [service('bad', { domains: 'bad.test,b_d', 'nginx.proxyBuffers.size': '4k' }), slice('bad')])
     await eventually(async () => (await get(ports.http, 'bad.test')).status === 200)

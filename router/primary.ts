@@ -64,7 +64,10 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       if (delta) fleet?.apply(delta)
     }
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
-    const reporter = stack.add('fault reporter', new FaultReporter(api, log, service => watch.service(service)?.metadata.uid))
+    const reporter = stack.add(
+      'fault reporter',
+      new FaultReporter(api, log, (kind, key) => (kind === 'Secret' ? watch.secret(key)?.metadata?.uid : watch.service(key)?.metadata.uid)),
+    )
 
     const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
     const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))

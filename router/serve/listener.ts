@@ -18,6 +18,9 @@ const HANDSHAKE_MS_MAX = 10_000
 const ALPN = ['h2', 'http/1.1', 'http/1.0']
 const ALPN_WITHOUT_HTTP2 = ALPN.slice(1)
 
+/** A fatal alert, unrecognized_name (RFC 6066 §3). */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
+
 /** Connections that wait in the kernel for their turn; the system has a limit of its own (`net.core.somaxconn`). */
 const BACKLOG = 4096
 
@@ -106,9 +109,23 @@ export async function listenTls(
 ): Promise<Listener & { readonly tls: TlsServer }> {
   // By their own two ends: TLS wraps the socket and hides it. The oldest first.
   const handshakes = new Map<string, Handshake>()
+  const withAlerts = (options: TlsOptions): TlsOptions => {
+    const { SNICallback: choose } = options
+    if (choose === undefined) return options
+    return {
+      ...options,
+      SNICallback(this: TLSSocket | undefined, name, done) {
+        choose.call(this, name, (error, context) => {
+          // OpenSSL sends no alert for an error of the callback. The handshake has sent nothing yet, so the record may go in the clear.
+          if (error !== null && this?.remotePort !== undefined) handshakes.get(ends(this))?.raw.write(UNRECOGNIZED_NAME)
+          done(error, context)
+        })
+      },
+    }
+  }
   const secured = createTlsServer({
     handshakeTimeout: HANDSHAKE_MS_MAX,
-    ...tls,
+    ...withAlerts(tls),
     // An HTTP/1.0 client that offers its own name would else be turned away.
     ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
   })

@@ -10,6 +10,8 @@ export interface Fault {
   /** What was refused, cut to 200 characters. */
   readonly value: string
   readonly message: string
+  /** The key of the Secret that is to be mended, where it is one. */
+  readonly secret?: string
 }
 
 /**

@@ -35,7 +35,7 @@ export interface App {
   readonly domains: readonly string[]
   readonly regexDomain?: string
   /** Domain to the key of a Secret. */
-  readonly certificates: Readonly<Record<string, string>>
+  readonly certificates: Readonly<Record<string, readonly string[]>>
   /** Networks; empty: given, but none of it can be read, so nobody. */
   readonly whitelist?: readonly string[]
   readonly connectTimeoutMs: number
@@ -186,12 +186,15 @@ function readWhitelist(annotations: Annotations, lastGood: readonly string[] = [
   return annotations.faults.some(({ key }) => key === 'whitelist' || key === 'x-allow') ? lastGood : undefined
 }
 
-function readCertificates(annotations: Annotations, namespace: string): Record<string, string> {
+/** A domain may be named more than once: with an RSA and with an EC certificate. */
+function readCertificates(annotations: Annotations, namespace: string): Record<string, readonly string[]> {
   const pairs = annotations.items('certificates', item => {
     const [domain, name] = parsePair(item)
     return [parseDomain(domain), `${namespace}/${parseObjectName(`${name}-cert`)}`] as const
   })
-  return Object.fromEntries(pairs ?? [])
+  const secrets: Record<string, string[]> = {}
+  for (const [domain, secret] of pairs ?? []) if (!secrets[domain]?.includes(secret)) (secrets[domain] ??= []).push(secret)
+  return secrets
 }
 
 function parseReferrerPolicy(text: string): ReferrerPolicy | 'none' {

@@ -221,7 +221,7 @@ export class TableBuilder {
 
   /** The certificates that are in use, the platform's included. */
   certificates(): Certificate[] {
-    return this.#certificates.all().flatMap(([, certificate]) => certificate ?? [])
+    return this.#certificates.current()
   }
 
   get faultCount(): number {
@@ -330,7 +330,7 @@ export class TableBuilder {
     this.#byCanary.set(key, app?.steering?.canary ? [canaryKey(app)] : [])
     for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
     for (const secret of this.#byAuthority.set(key, app ? authorityKeys(app) : [])) dirty.secrets.add(secret)
-    for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}))) dirty.secrets.add(secret)
+    for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}).flat())) dirty.secrets.add(secret)
     for (const secret of this.#credentials.name(key, app?.edge?.auth)) dirty.secrets.add(secret)
     if (app && !isDeepStrictEqual(app.certificates, before?.certificates))
       for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
@@ -389,10 +389,12 @@ export class TableBuilder {
     return changes
   }
 
-  /** A short domain always has the platform's certificate (contract 5.3). */
+  /** A short domain always has the platform's certificate (contract 5.3); one without its own that of the app's wildcard above it. */
   #certificateKey({ app, domain }: Claim): string | undefined {
-    const key = domain.includes('.') ? this.#apps.get(app)?.certificates[domain] : undefined
-    return key && this.#certificates.has(key) ? key : undefined
+    if (!domain.includes('.')) return undefined
+    const named = this.#apps.get(app)?.certificates ?? {}
+    const [exact, wildcard] = [named[domain], named[`*${domain.slice(domain.indexOf('.'))}`]]
+    return (exact && this.#certificates.choose(exact, domain)) ?? (wildcard && this.#certificates.choose(wildcard, domain))
   }
 
   #linkRoutes(dirty: Dirty): (readonly [string, RouteSpec | null])[] {

@@ -1,7 +1,8 @@
 import type { Secret } from 'kubernetes-types/core/v1'
-import { type Certificate, certificateWarnings, readCertificate } from '../tls/certificates.ts'
+import { type Certificate, certificateWarnings, isFor, isInTime, readCertificate } from '../tls/certificates.ts'
 import type { Family, Fault } from './annotations.ts'
 import type { App } from './app.ts'
+import { type Candidate, chooseCertificates } from './certificate-choice.ts'
 import { References } from './references.ts'
 
 export interface CertificateStoreOptions {
@@ -20,11 +21,21 @@ export interface CertificateChanges {
   readonly looked: ReadonlySet<string>
 }
 
+/** What is known of one Secret. */
+interface Known {
+  /** The newest that could be read. */
+  readonly certificate?: Certificate
+  /** The one before, as long as it is good for a name or a time that the newest is not. */
+  readonly kept?: Certificate
+  /** Why what stands there now cannot be used. */
+  readonly fault?: string
+}
+
 /** The certificates that routes name, and the platform's: read, checked, and kept at their last good state. */
 export class CertificateStore {
   readonly #options: CertificateStoreOptions
   readonly #named = new References()
-  readonly #known = new Map<string, { readonly certificate?: Certificate; readonly fault?: string }>()
+  readonly #known = new Map<string, Known>()
   /** The Secrets of the platform certificate, the preferred spelling first. */
   readonly #platform: readonly string[]
 
@@ -42,32 +53,45 @@ export class CertificateStore {
 
   /** Reads Secrets again. One that has become unreadable keeps its last good certificate; one that has gone does not. */
   read(find: (key: string) => Secret | undefined, keys: Iterable<string>): CertificateChanges {
-    const certificates: CertificateChanges['certificates'] = []
+    const certificates: (readonly [secret: string, certificate: Certificate | null])[] = []
     const moved = new Set<string>()
     const looked = new Set<string>()
     for (const key of keys) {
       const before = this.#known.get(key)
       const secret = this.#isWanted(key) ? find(key) : undefined
-      const now = secret ? this.#readSecret(secret, before?.certificate) : undefined
+      const now = secret ? this.#readSecret(secret, before) : undefined
       if (now) this.#known.set(key, now)
       else this.#known.delete(key)
-      const isOther = now?.certificate?.id !== before?.certificate?.id
-      if (isOther) certificates.push([key, now?.certificate ?? null])
+      const changes = (['certificate', 'kept'] as const).filter(part => now?.[part]?.id !== before?.[part]?.id)
+      for (const part of changes) certificates.push([part === 'kept' ? keptKey(key) : key, now?.[part] ?? null])
       for (const app of this.#named.get(key)) {
         looked.add(app)
-        if (isOther) moved.add(app)
+        if (changes.length > 0) moved.add(app)
       }
     }
     return { certificates, moved, looked }
   }
 
-  /** Whether a Secret holds a certificate that can be served. */
-  has(secret: string): boolean {
-    return this.#known.get(secret)?.certificate !== undefined
+  /**
+   * The keys of the certificates that a domain is shown, one for each kind of key, between blanks.
+   *
+   * @param secrets those that the app names for it
+   * @returns `undefined` where there is none
+   */
+  choose(secrets: readonly string[], domain: string): string | undefined {
+    const candidates = secrets.flatMap(key => this.#candidates(key))
+    const chosen = chooseCertificates(candidates, domain, this.#nowMs)
+    return chosen.length > 0 ? chosen.map(({ key }) => key).join(' ') : undefined
   }
 
-  all(): (readonly [secret: string, certificate: Certificate])[] {
-    return [...this.#known].flatMap(([key, { certificate }]) => (certificate ? [[key, certificate] as const] : []))
+  /** Under which keys workers know them. */
+  all(): (readonly [key: string, certificate: Certificate])[] {
+    return [...this.#known.keys()].flatMap(secret => this.#candidates(secret).map(({ key, certificate }) => [key, certificate] as const))
+  }
+
+  /** The newest good one of each Secret. */
+  current(): Certificate[] {
+    return [...this.#known.values()].flatMap(({ certificate }) => certificate ?? [])
   }
 
   /** All Secrets that somebody names, whether they exist or not. */
@@ -75,17 +99,20 @@ export class CertificateStore {
     return new Set([...this.#named.things(), ...this.#platform])
   }
 
-  /** The Secret of the certificate for hosts without one of their own. */
+  /** The key of the certificate for hosts without one of their own: the preferred spelling, unless only the other is in its time. */
   get defaultKey(): string | null {
-    return this.#platform.find(key => this.has(key)) ?? null
+    const all = this.#platform.flatMap(secret => this.#candidates(secret))
+    return (all.find(({ certificate }) => isInTime(certificate, this.#nowMs)) ?? all[0])?.key ?? null
   }
 
   faultsOf(app: App): Fault[] {
-    return Object.entries(app.certificates).flatMap(([domain, key]) => {
-      // A short domain always has the platform's certificate (contract 5.3).
-      if (!domain.includes('.')) return []
-      return this.#faults('certificates', key, `${domain}:${key}`, domain) ?? [noSecret(`${domain}:${key}`, key)]
-    })
+    return Object.entries(app.certificates).flatMap(([domain, secrets]) =>
+      secrets.flatMap(key => {
+        // A short domain always has the platform's certificate (contract 5.3).
+        if (!domain.includes('.')) return []
+        return this.#faults('certificates', key, `${domain}:${key}`, domain) ?? [noSecret(`${domain}:${key}`, key)]
+      }),
+    )
   }
 
   platformFaults(): Fault[] {
@@ -100,22 +127,43 @@ export class CertificateStore {
     return this.#named.has(key) || this.isPlatform(key)
   }
 
-  #readSecret(secret: Secret, lastGood: Certificate | undefined) {
+  get #nowMs(): number {
+    return (this.#options.now ?? Date.now)()
+  }
+
+  #candidates(secret: string): Candidate[] {
+    const { certificate, kept } = this.#known.get(secret) ?? {}
+    return [...(certificate ? [{ key: secret, certificate }] : []), ...(kept ? [{ key: keptKey(secret), certificate: kept }] : [])]
+  }
+
+  #readSecret(secret: Secret, before: Known | undefined): Known {
+    const { certificate: last, kept: older } = before ?? {}
     try {
-      return { certificate: readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false }) }
+      const certificate = readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false })
+      // The last one may be as bad as this; then what was kept before it still is the better.
+      const kept = [last, older].find(other => other && other.id !== certificate.id && this.#isStillNeeded(other, certificate))
+      return { certificate, ...(kept && { kept }) }
     } catch (error) {
-      return { ...(lastGood && { certificate: lastGood }), fault: (error as Error).message }
+      return { ...(last && { certificate: last }), ...(older && { kept: older }), fault: (error as Error).message }
     }
+  }
+
+  #isStillNeeded(last: Certificate, certificate: Certificate): boolean {
+    if (!isInTime(last, this.#nowMs)) return false
+    return !isInTime(certificate, this.#nowMs) || last.names.some(name => !isFor(certificate, name.toLowerCase()))
   }
 
   /** @returns `undefined` where there is no such Secret */
   #faults(key: string, secret: string, value: string, domain?: string): Fault[] | undefined {
     const known = this.#known.get(secret)
     if (!known) return undefined
-    const nowMs = (this.#options.now ?? Date.now)()
-    const warnings = known.certificate ? certificateWarnings(known.certificate, domain, nowMs) : []
-    return [...(known.fault ? [known.fault] : []), ...warnings].map(message => ({ key, value, message }))
+    const warnings = known.certificate ? certificateWarnings(known.certificate, domain, this.#nowMs) : []
+    return [...(known.fault ? [known.fault] : []), ...warnings].map(message => ({ key, value, message, secret }))
   }
+}
+
+function keptKey(secret: string): string {
+  return `${secret}#kept`
 }
 
 function noSecret(value: string, key: string): Fault {

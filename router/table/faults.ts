@@ -6,20 +6,22 @@ import { Reconciler } from '../../kernel/kubernetes/reconciler.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Fault } from './annotations.ts'
 
+type Kind = 'Service' | 'Secret'
+
 /**
- * Tells people about faults of their objects: each once in the log, and as an Event on its Service, where `kubectl describe` shows it.
+ * Tells people about faults of their objects: each once in the log, and as an Event on its Service, and on the Secret of a bad certificate, where `kubectl describe` shows it.
  * Every replica of the router writes the same Event by the same name, so there is one.
  */
 export class FaultReporter {
   readonly #api: KubernetesApi
   readonly #log: Log
-  readonly #uid: (service: string) => string | undefined
+  readonly #uid: (kind: Kind, key: string) => string | undefined
   readonly #events: Reconciler
   readonly #faults = new Map<string, readonly Fault[]>()
   readonly #ignored = new Set<string>()
 
-  /** @param uid of a Service that stands, by its key */
-  constructor(api: KubernetesApi, log: Log, uid: (service: string) => string | undefined) {
+  /** @param uid of an object that stands, by its key */
+  constructor(api: KubernetesApi, log: Log, uid: (kind: Kind, key: string) => string | undefined) {
     this.#api = api
     this.#log = log
     this.#uid = uid
@@ -36,7 +38,8 @@ export class FaultReporter {
       this.#log.info('annotations in order again', { service: service || 'router' })
     } else {
       this.#faults.set(service, faults)
-      if (service) this.#events.enqueue(service)
+      if (service) this.#events.enqueue(`Service ${service}`)
+      for (const { secret } of faults) if (secret) this.#events.enqueue(`Secret ${secret}`)
     }
   }
 
@@ -51,32 +54,37 @@ export class FaultReporter {
     return this.#events.stop()
   }
 
-  async #write(service: string): Promise<void> {
-    const faults = this.#faults.get(service)
-    const uid = this.#uid(service)
-    if (!faults || uid === undefined) return
+  async #write(object: string): Promise<void> {
+    const [kind, key] = object.split(' ') as [Kind, string]
+    const faults = kind === 'Secret' ? this.#ofSecret(key) : (this.#faults.get(key) ?? [])
+    const uid = this.#uid(kind, key)
+    if (faults.length === 0 || uid === undefined) return
     try {
-      await this.#api.create(RESOURCES.events, eventOf(service, uid, faults), { fieldManager: 'drycc-router' })
+      await this.#api.create(RESOURCES.events, eventOf(kind, key, uid, faults), { fieldManager: 'drycc-router' })
     } catch (error) {
       // 409: another replica was first. 404: the namespace has gone. 403: the operator does not want Events.
       if (!isStatus(error, 404, 409, 403)) throw error
     }
   }
+
+  #ofSecret(key: string): Fault[] {
+    return [...this.#faults.values()].flatMap(faults => faults.filter(({ secret }) => secret === key))
+  }
 }
 
-function eventOf(service: string, uid: string, faults: readonly Fault[]): Stored<Event> {
-  const { namespace, name } = splitKey(service)
+function eventOf(kind: Kind, key: string, uid: string, faults: readonly Fault[]): Stored<Event> {
+  const { namespace, name } = splitKey(key)
   // 1024 characters are what the API server takes.
-  const message = faults.map(textOf).join('; ').slice(0, 1000)
+  const message = [...new Set(faults.map(textOf))].join('; ').slice(0, 1000)
   const hash = createHash('sha256').update(`${uid} ${message}`).digest('hex').slice(0, 12)
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
   return {
     apiVersion: 'v1',
     kind: 'Event',
     metadata: { name: `${name.slice(0, 200)}.router-${hash}`, namespace },
-    involvedObject: { apiVersion: 'v1', kind: 'Service', name, namespace, uid },
+    involvedObject: { apiVersion: 'v1', kind, name, namespace, uid },
     type: 'Warning',
-    reason: 'RouteFault',
+    reason: kind === 'Secret' ? 'CertificateFault' : 'RouteFault',
     message,
     source: { component: 'drycc-router' },
     firstTimestamp: now,

@@ -51,7 +51,8 @@ export function pruneSecret({ metadata, type, data, stringData }: Stored<Secret>
     const text = stringData?.[name] ?? (data?.[name] === undefined ? undefined : Buffer.from(data[name], 'base64').toString('utf8'))
     if (text !== undefined) kept[name] = text
   }
-  return { metadata: { ...identity(metadata), uid: '' }, ...(type !== undefined && { type }), stringData: kept }
+  // Events on a bad one need its uid.
+  return { metadata: { ...identity(metadata), uid: metadata.uid }, ...(type !== undefined && { type }), stringData: kept }
 }
 
 /** Also the names that Deis gave them until 2016. */

@@ -43,6 +43,8 @@ export interface TlsSettings {
   readonly maxVersion: TlsVersion
   /** In OpenSSL's form. */
   readonly ciphers: string
+  /** What a client sees that asks for a name which nobody has: the default certificate, or an alert. */
+  readonly unknownNames: 'default' | 'refuse'
   readonly sessionTickets: boolean
   readonly sessionTimeoutSeconds: number
 }
@@ -51,7 +53,7 @@ export interface TlsSettings {
 export interface HostSpec {
   /** The key of its route. */
   readonly app: string
-  /** The key of the Secret with its certificate; absent: the router's default. */
+  /** The keys of its certificates, between blanks, one for each kind of key; absent: the router's default. */
   readonly certificate?: string
 }
 

@@ -72,10 +72,23 @@ export class Table implements RouteTable {
    * @returns `undefined` when there is neither
    */
   certificate(serverName: string): Certificate | undefined {
+    return this.certificates(serverName)[0]
+  }
+
+  /** As {@link certificate}, and those of other kinds of keys. */
+  certificates(serverName: string): readonly Certificate[] {
     const { hosts, certificates, defaultCertificate } = this.#parts
     const pattern = hosts.get(serverName) ? serverName : this.#findPattern(serverName)
-    const key = pattern === undefined ? undefined : hosts.get(pattern)?.certificate
-    return (key === undefined ? undefined : certificates.get(key)) ?? certificates.get(defaultCertificate ?? '')
+    const keys = (pattern === undefined ? undefined : hosts.get(pattern)?.certificate)?.split(' ') ?? []
+    const own = keys.flatMap(key => certificates.get(key) ?? [])
+    if (own.length > 0) return own
+    const other = certificates.get(defaultCertificate ?? '')
+    return other ? [other] : []
+  }
+
+  /** Whether any app claims a name. */
+  knows(serverName: string): boolean {
+    return this.#parts.hosts.get(serverName) !== undefined || this.#findPattern(serverName) !== undefined
   }
 
   /** Both are claimed, in different namespaces, and different certificates are shown for them. */
@@ -172,7 +185,7 @@ const EMPTY: Parts = {
   pages: SharedMap.empty(),
   credentials: SharedMap.empty(),
   settings: DEFAULT_SETTINGS,
-  tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 },
+  tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, unknownNames: 'default', sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,
   defaultCertificate: null,
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Secret } from 'kubernetes-types/core/v1'
-import { describePair } from '../../kernel/x509.ts'
+import { alternativeNames } from '../../kernel/x509.ts'
+import { type Pair, sortChain } from './chain.ts'
 
 /** A certificate chain with its key, checked against each other. Plain values: it travels to the workers. */
 export interface Certificate {
@@ -12,8 +13,13 @@ export interface Certificate {
   readonly key: string
   /** The DNS names and addresses that the leaf is for. */
   readonly names: readonly string[]
-  /** Unix time, ms. */
+  /** Unix time, ms; absent: long ago. */
+  readonly notBeforeMs?: number
   readonly notAfterMs: number
+  /** `rsa`, `ec` or another kind of key; a client is shown one that it can check. */
+  readonly kind?: string
+  /** Pairs of other kinds of keys for the same names; absent: none. */
+  readonly others?: readonly Pick<Certificate, 'id' | 'chain' | 'key' | 'kind'>[]
 }
 
 /**
@@ -27,10 +33,31 @@ export function readCertificate(secret: Secret, { oldKeys = false } = {}): Certi
   const key = readPart(secret, 'tls.key', oldKeys ? 'key' : undefined)
   const known = prepared.get(secret)
   if (known) return known
-  const { names, notAfter, isPair } = describePair(chain, key)
-  if (!isPair) throw new Error('Cannot use the certificate: tls.key is not its key')
-  const id = createHash('sha256').update(chain).update('\0').update(key).digest('hex').slice(0, 32)
-  return { id, chain, key, names, notAfterMs: notAfter.getTime() }
+  const pairs = sortChain(chain, key)
+  const [first, ...others] = onePerKind(pairs)
+  const names = pairs
+    .map(({ leaf }) => alternativeNames(leaf.subjectAltName))
+    .reduce((all, those) => all.filter(name => those.includes(name)))
+  return {
+    id: idOf(first, ...others),
+    chain: first.chain,
+    key: first.key,
+    names,
+    notBeforeMs: Math.max(...pairs.map(({ leaf }) => Date.parse(leaf.validFrom))),
+    notAfterMs: Math.min(...pairs.map(({ leaf }) => Date.parse(leaf.validTo))),
+    kind: first.kind,
+    ...(others.length > 0 && { others: others.map(pair => ({ id: idOf(pair), chain: pair.chain, key: pair.key, kind: pair.kind })) }),
+  }
+}
+
+function idOf(...pairs: readonly Pair[]): string {
+  const hash = createHash('sha256')
+  for (const { chain, key } of pairs) hash.update(chain).update('\0').update(key)
+  return hash.digest('hex').slice(0, 32)
+}
+
+function onePerKind(pairs: readonly [Pair, ...Pair[]]): readonly [Pair, ...Pair[]] {
+  return pairs.filter(({ kind }, index) => pairs.findIndex(other => other.kind === kind) === index) as [Pair, ...Pair[]]
 }
 
 const prepared = new WeakMap<Secret, Certificate>()
@@ -47,13 +74,25 @@ export function prepareCertificate(secret: Secret): void {
   }
 }
 
-/** Why a certificate that can be used should not be, for the operator to read; it is served all the same. */
+/** Why a certificate that can be used should not be, for the operator to read; it is served where there is no better one. */
 export function certificateWarnings(certificate: Certificate, domain: string | undefined, nowMs: number): string[] {
   const warnings: string[] = []
-  if (certificate.notAfterMs < nowMs) warnings.push(`The certificate expired on ${new Date(certificate.notAfterMs).toISOString()}`)
-  if (domain !== undefined && !certificate.names.some(name => covers(name, domain)))
+  const { notBeforeMs = 0, notAfterMs } = certificate
+  if (notAfterMs < nowMs) warnings.push(`The certificate expired on ${new Date(notAfterMs).toISOString()}`)
+  if (notBeforeMs > nowMs) warnings.push(`The certificate is valid from ${new Date(notBeforeMs).toISOString()} on only`)
+  if (domain !== undefined && !isFor(certificate, domain))
     warnings.push(`The certificate is not for ${domain} but for ${certificate.names.join(', ') || 'no name'}`)
   return warnings
+}
+
+/** Whether a certificate is for a domain, which may be a wildcard itself. */
+export function isFor({ names }: Certificate, domain: string): boolean {
+  return names.some(name => covers(name, domain))
+}
+
+/** Whether its time has begun and has not ended. */
+export function isInTime({ notBeforeMs = 0, notAfterMs }: Certificate, nowMs: number): boolean {
+  return notBeforeMs <= nowMs && nowMs <= notAfterMs
 }
 
 function readPart(secret: Secret, name: string, oldName: string | undefined): string {

@@ -18,8 +18,8 @@ export class TlsContexts {
     this.#cache = new LRUCache({ max })
   }
 
-  /** The context of a certificate. @throws {Error} when OpenSSL refuses what was checked before, as a key that is too short */
-  of(certificate: Certificate): SecureContext {
+  /** The context of a certificate. @throws {Error} when OpenSSL refuses what was checked before */
+  of(certificate: Pick<Certificate, 'id' | 'chain' | 'key'>): SecureContext {
     const known = this.#cache.get(certificate.id)
     if (known) return known
     const context = createSecureContext({ ...this.#policy, cert: certificate.chain, key: certificate.key, honorCipherOrder: true })

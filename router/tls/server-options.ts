@@ -1,9 +1,10 @@
 import { constants } from 'node:crypto'
-import type { TlsOptions } from 'node:tls'
+import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { Log } from '../../kernel/log.ts'
 import { type KeyPair, selfSigned } from '../../kernel/x509.ts'
 import { normalHost } from '../table/host.ts'
 import type { Table } from '../table/table.ts'
+import type { Certificate } from './certificates.ts'
 import { TlsContexts } from './contexts.ts'
 import { keyExchangeGroups } from './policies.ts'
 
@@ -39,8 +40,7 @@ export class ServerTls {
     const { tls, defaultCertificate } = table()
     if (!defaultCertificate) this.#fallback ??= selfSigned({ names: ['router.invalid'], days: 3650 })
     return {
-      cert: defaultCertificate?.chain ?? this.#fallback?.certificate,
-      key: defaultCertificate?.key ?? this.#fallback?.key,
+      ...pairsOf(defaultCertificate, this.#fallback),
       ...policyOf(table()),
       honorCipherOrder: true,
       sessionTimeout: tls.sessionTimeoutSeconds,
@@ -48,7 +48,7 @@ export class ServerTls {
       // The default is derived from the command line, which must not decide who resumes where.
       sessionIdContext: 'drycc-router',
       secureOptions: SECURE_OPTIONS | (tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
-      SNICallback: (name, done) => this.#choose(table(), name, done),
+      SNICallback: chooser((name, done, socket) => this.#choose(table(), name, done, socket)),
     }
   }
 
@@ -64,15 +64,53 @@ export class ServerTls {
   }
 
   /** Without a context the listener's own certificate is shown. */
-  #choose(table: Table, name: string, done: Parameters<NonNullable<TlsOptions['SNICallback']>>[1]): void {
-    const certificate = table.certificate(normalHost(name))
+  #choose(table: Table, serverName: string, done: Done, socket: TLSSocket | undefined): void {
+    const name = normalHost(serverName)
+    if (table.tls.unknownNames === 'refuse' && !table.knows(name)) {
+      done(new UnknownNameError())
+      return
+    }
+    const certificate = suited(table.certificates(name), socket)
     try {
-      done(null, certificate ? this.#contexts.of(certificate) : undefined)
+      done(null, certificate && this.#contexts.of(certificate))
     } catch (error) {
       this.#log.error('certificate refused', { name, error: (error as Error).message })
       done(null, undefined)
     }
   }
+}
+
+type Done = Parameters<NonNullable<TlsOptions['SNICallback']>>[1]
+
+/** Node calls it as a method of the socket, which alone knows what the client can check. */
+function chooser(choose: (name: string, done: Done, socket: TLSSocket | undefined) => void): NonNullable<TlsOptions['SNICallback']> {
+  return function (this: TLSSocket | undefined, name, done) {
+    choose(name, done, this)
+  }
+}
+
+/**
+ * Of certificates with different kinds of keys the one that a client can check: EC where it names such signatures, as those cost a tenth. Node
+ * takes over one certificate of a context, so the choice cannot be left to OpenSSL.
+ */
+function suited(certificates: readonly Certificate[], socket: TLSSocket | undefined) {
+  const [only] = certificates
+  if (only === undefined || (certificates.length === 1 && only.others === undefined)) return only
+  const all = certificates.flatMap(certificate => [certificate, ...(certificate.others ?? [])])
+  const signatures = socket?.getSharedSigalgs?.() ?? []
+  const kind = signatures.some(name => name.startsWith('ECDSA+')) ? 'ec' : 'rsa'
+  return all.find(certificate => certificate.kind === kind) ?? only
+}
+
+/** Nobody has the name that a client asked for; the listener answers it with an alert. */
+export class UnknownNameError extends Error {
+  readonly code = 'ERR_TLS_UNKNOWN_NAME'
+}
+
+function pairsOf(certificate: Certificate | undefined, fallback: KeyPair | undefined): Pick<TlsOptions, 'cert' | 'key'> {
+  if (!certificate) return { cert: fallback?.certificate, key: fallback?.key }
+  const pairs = [certificate, ...(certificate.others ?? [])]
+  return { cert: pairs.map(({ chain }) => chain), key: pairs.map(({ key }) => key) }
 }
 
 function policyOf({ tls }: Table) {

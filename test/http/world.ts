@@ -56,7 +56,13 @@ export async function startWorld(
       ...withoutDefaultService(DEFAULT_SETTINGS),
       ...{ trusted: ['10.0.0.0/8'], gzip: { ...DEFAULT_SETTINGS.gzip, types: [] } },
       ...options.settings,
-      tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 },
+      tls: {
+        policy: 'intermediate',
+        ...TLS_POLICIES.intermediate,
+        unknownNames: 'default',
+        sessionTickets: true,
+        sessionTimeoutSeconds: 600,
+      },
     },
   })
   return {

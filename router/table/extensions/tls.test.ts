@@ -13,7 +13,13 @@ const read = (values: Record<string, string>, was?: ReturnType<typeof readTls>) 
 suite('readTls()', () => {
   test('is Mozilla’s intermediate policy where nothing is said', () => {
     const { tls, faults } = read({})
-    assert.deepEqual(tls, { policy: 'intermediate', ...TLS_POLICIES.intermediate, sessionTickets: true, sessionTimeoutSeconds: 600 })
+    assert.deepEqual(tls, {
+      policy: 'intermediate',
+      ...TLS_POLICIES.intermediate,
+      unknownNames: 'default',
+      sessionTickets: true,
+      sessionTimeoutSeconds: 600,
+    })
     assert.deepEqual(faults, [])
   })
 

@@ -14,7 +14,7 @@ import { parseBoolean, parseTimeout, parseWord } from '../values.ts'
 const VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
 
 /**
- * Reads how the https listener secures its connections, `x-tls-policy` and the contract's `nginx.ssl.…` of the router's Deployment: the policy
+ * Reads how the https listener secures its connections, `x-tls-policy`, `x-tls-unknown` and the contract's `nginx.ssl.…` of the router's Deployment: the policy
  * says what is offered, and `nginx.ssl.protocols` and `nginx.ssl.ciphers` override it, save that only the policy `old` brings back TLS 1.0 and 1.1.
  */
 export function readTls(annotations: Annotations, was?: TlsSettings): TlsSettings {
@@ -25,6 +25,7 @@ export function readTls(annotations: Annotations, was?: TlsSettings): TlsSetting
     policy: name,
     ...readVersions(annotations, name),
     ciphers: ciphers ?? policy.ciphers,
+    unknownNames: annotations.one('x-tls-unknown', 'default', text => parseWord(text, ['default', 'refuse']), was?.unknownNames),
     sessionTickets: annotations.one('nginx.ssl.useSessionTickets', true, parseBoolean, was?.sessionTickets),
     sessionTimeoutSeconds: Math.ceil(annotations.one('nginx.ssl.sessionTimeout', 600_000, parseTimeout) / 1000),
   }
