@@ -19,6 +19,7 @@ import { addPermsCommands } from './commands/perms.ts'
 import { addProcessCommands } from './commands/processes.ts'
 import { addReleaseCommands } from './commands/releases.ts'
 import { addSwitchCommands } from './commands/switches.ts'
+import { addTlsCommands } from './commands/tls.ts'
 import { addToolCommands } from './commands/tools.ts'
 import { addTrafficCommands } from './commands/traffic.ts'
 import { addUserCommands } from './commands/users.ts'
@@ -59,6 +60,7 @@ const TOPICS: readonly [heading: string, ...add: ((program: Command) => void)[]]
     addDomainCommands,
     addTrafficCommands,
     addCertificateCommands,
+    addTlsCommands,
     addSwitchCommands,
     addWhitelistCommands,
     addPageCommands,

@@ -12,6 +12,7 @@ import { Automatics, automaticKind } from './records/automatics.ts'
 import { Certificates, certificateKind } from './records/certificates.ts'
 import { Claims, claimKind } from './records/claims.ts'
 import { Domains, domainKind } from './records/domains.ts'
+import { Issuers, issuerKind } from './records/issuers.ts'
 import { RECORD_LABEL, RecordTable } from './records/record-table.ts'
 import { indexReleases, Releases, releaseKind } from './records/releases.ts'
 import { SshKeys, sshKeyKind } from './records/ssh-keys.ts'
@@ -28,6 +29,7 @@ export interface Records {
   readonly certificates: Certificates
   readonly automatics: Automatics
   readonly acmeAccounts: AcmeAccounts
+  readonly issuers: Issuers
   /** Tells of every domain whose right to a certificate, or whose automatic one, may be another now. */
   onDomainChange(listener: (domain: string) => void): void
   /** How long ago the API server was last heard of, in milliseconds. */
@@ -80,6 +82,7 @@ export async function openRecords(api: KubernetesApi, options: RecordsOptions): 
       namespace,
     ),
     acmeAccounts: new AcmeAccounts(new RecordTable(api, secrets, acmeAccountKind, log), namespace),
+    issuers: new Issuers(new RecordTable(api, secrets, issuerKind, log), namespace),
     onDomainChange: listener => void listeners.push(listener),
     ageMs: () => Math.max(secrets.ageMs(), configMaps.ageMs()),
     stop: async () => void (await Promise.all([secrets.stop(), configMaps.stop()])),

@@ -4,7 +4,7 @@ import { startReconciler } from '../kernel/kubernetes/reconciler.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
 import { createMetrics, type Metrics } from '../kernel/metrics.ts'
-import { Authorities, operatorsAuthorities } from './acme/authorities.ts'
+import { Authorities, authoritiesFor, operatorsAuthorities } from './acme/authorities.ts'
 import { Issuer, type IssuerTimes } from './acme/issuer.ts'
 import { Reach } from './acme/reach.ts'
 import { appRoutes } from './api/app-routes.ts'
@@ -24,6 +24,7 @@ import { Routes } from './api/routes.ts'
 import { serviceRoutes } from './api/service-routes.ts'
 import { settingsRoutes } from './api/settings-routes.ts'
 import { Throttle } from './api/throttle.ts'
+import { tlsRoutes } from './api/tls-routes.ts'
 import { trafficRoutes } from './api/traffic-routes.ts'
 import { userRoutes } from './api/user-routes.ts'
 import type { ControlPlaneConfig } from './config.ts'
@@ -168,6 +169,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     serviceRoutes(routes, { records, deployer, platformLog })
     pageRoutes(routes, { pages, deployer, platformLog })
     settingsRoutes(routes, { records, deployer, platformLog })
+    tlsRoutes(routes, {
+      ...{ records, deployer, platformLog, platformDomain, mode: config.acmeDomains, directories: config.acmeDirectories },
+    })
     permsRoutes(routes, { records, platformLog })
     const routerPages = config.routerAdminUrl ? stack.add('router pages', new RouterPages(config.routerAdminUrl, log)) : undefined
     trafficRoutes(routes, { records, router: routerPages, platformDomain })
@@ -204,7 +208,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
       'issuer',
       new Issuer({
         ...{ api, records, routing, platformLog, log, authorities, platformDomain, namespace: config.namespace },
-        ...{ mode: config.acmeDomains, challenge: config.acmeChallenge, authoritiesOf: () => operators },
+        ...{
+          mode: config.acmeDomains,
+          challenge: config.acmeChallenge,
+          authoritiesOf: app => authoritiesFor(records.issuers.get(app), operators),
+        },
         reach: config.acmePrecheck ? new Reach({ httpPort: acmeHttpPort, httpsPort: acmeHttpsPort, resolvers }) : undefined,
         ...(chain !== undefined && { chain }),
         ...(options.acmeTimes && { times: options.acmeTimes }),

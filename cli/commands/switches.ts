@@ -15,15 +15,6 @@ interface Switch {
 
 const SWITCHES: readonly Switch[] = [
   {
-    topic: 'tls',
-    path: 'tls/',
-    field: 'https_enforced',
-    isOnByDefault: false,
-    summary: 'show whether HTTPS is enforced',
-    on: { word: 'enable', summary: 'send every plain request to HTTPS', state: 'HTTPS is enforced' },
-    off: { word: 'disable', summary: 'answer plain requests too', state: 'HTTPS is not enforced' },
-  },
-  {
     topic: 'maintenance',
     path: 'settings/',
     field: 'maintenance',
@@ -43,7 +34,7 @@ const SWITCHES: readonly Switch[] = [
   },
 ]
 
-/** Commands that turn something of an app on or off: tls, maintenance, routing. */
+/** Commands that turn something of an app on or off: maintenance, routing. */
 export function addSwitchCommands(program: Command): void {
   for (const { topic, path, field, isOnByDefault, summary, on, off } of SWITCHES) {
     addCommand(program, {

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { ControlPlaneConfig } from '../config.ts'
+import type { AppIssuer } from '../domain/issuer.ts'
 import type { AcmeAccounts } from '../records/acme-accounts.ts'
 import { AcmeClient } from './client.ts'
 import { AccountKey, type ExternalAccount } from './jws.ts'
@@ -34,6 +35,18 @@ export function operatorsAuthorities(config: ControlPlaneConfig): Authority[] {
     ...(email !== undefined && { email }),
     ...(index === 0 && keyId !== undefined && hmacKey !== undefined && { external: { keyId, hmacKey } }),
   }))
+}
+
+/** Those that are asked for an app: the one that it chose, else the operator's. */
+export function authoritiesFor(
+  { email, server, key_id: keyId, key_secret: hmacKey }: AppIssuer,
+  operators: readonly Authority[],
+): readonly Authority[] {
+  const own = email === '' ? {} : { email }
+  const known = operators.find(({ url }) => url === server)
+  if (server === '') return operators.map(authority => ({ ...authority, ...own }))
+  const external = keyId === '' ? {} : { external: { keyId, hmacKey } }
+  return [{ ...(known ?? { url: server, isForeign: true }), ...own, ...external }]
 }
 
 /** The certificate authorities in use, each with our account there. */

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Deployer } from '../deploy/deployer.ts'
 import { ADDRESSES_MAX, parseAddresses } from '../domain/addresses.ts'
-import { type App, type Settings, showSettings, showTls } from '../domain/app.ts'
+import { type App, type Settings, showSettings } from '../domain/app.ts'
 import { canonical } from '../domain/config.ts'
-import { optionalFlag } from '../domain/fields.ts'
 import { conflict, invalid, unprocessable } from '../domain/refusal.ts'
 import { mergeSettings } from '../domain/settings.ts'
 import { now } from '../domain/timestamp.ts'
@@ -18,7 +17,7 @@ export interface SettingsParts {
   readonly platformLog: PlatformLog
 }
 
-/** How an app is served: settings, TLS, whitelist. */
+/** How an app is served: settings, whitelist. */
 export function settingsRoutes(routes: Routes, { records, deployer, platformLog }: SettingsParts): void {
   routes.app('/settings/', {
     GET: ({ app }) => ok(showSettings(app)),
@@ -29,25 +28,6 @@ export function settingsRoutes(routes: Routes, { records, deployer, platformLog 
         return next
       })
       return created(showSettings(changed))
-    },
-  })
-
-  routes.app('/tls/', {
-    GET: ({ app }) => ok(showTls(app)),
-    async POST({ app, user, body }) {
-      const enforced = optionalFlag(body, 'https_enforced')
-      const automatic = optionalFlag(body, 'certs_auto_enabled')
-      if (enforced === undefined && automatic === undefined) throw invalid('https_enforced', 'This field is required.')
-      const changed = await records.apps.update(app.id, ({ tls }) => {
-        const { https_enforced, certs_auto_enabled = null } = tls
-        const next = { https_enforced: enforced ?? https_enforced, certs_auto_enabled: automatic ?? certs_auto_enabled }
-        if (next.https_enforced === https_enforced && next.certs_auto_enabled === certs_auto_enabled)
-          throw conflict(`${user.username} changed nothing`)
-        return { tls: { ...row(user.username), ...next } }
-      })
-      await deployer.sync(app.id)
-      platformLog.say(app.id, `tls ${app.id}-${changed.tls.uuid.slice(0, 7)} updated`)
-      return created(showTls(changed))
     },
   })
 

@@ -32,6 +32,7 @@ export async function destroyApp(id: string, parts: DestroyParts): Promise<void>
   locks.supersede(id)
   await locks.run(id, async signal => {
     for (const { domain } of records.domains.list(id)) await records.domains.remove(domain)
+    await records.issuers.remove(id)
     await cluster.removeNamespace(id)
     const timeout = AbortSignal.timeout(parts.timeoutMs)
     await workloads

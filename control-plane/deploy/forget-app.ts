@@ -7,5 +7,6 @@ export async function forgetApp(id: string, { records, platformLog }: { records:
   // Asked of the API server itself: an app that is being created this moment has its record before its domain.
   if (domains.length === 0 || (await records.apps.read(id))) return
   for (const { domain } of domains) await records.domains.remove(domain)
+  await records.issuers.remove(id)
   await platformLog.forget(id)
 }

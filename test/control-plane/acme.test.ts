@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { suite, test } from 'node:test'
+import { after, before, suite, test } from 'node:test'
 import { type FakeAuthority, startFakeAuthority } from '../../control-plane/acme/testbed.ts'
 import { find } from '../../kernel/kubernetes/api.ts'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
@@ -164,12 +164,86 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
   })
 })
 
+suite('POST /tls/', { timeout: 60_000 }, () => {
+  test('tells how each domain is served, or why it is not', async () => {
+    await using world = await startWorld()
+    const { bed } = world
+    for (const domain of ['www.shop.test', 'away.shop.test', '*.shop.test']) await world.post('shop', 'domains/', { domain })
+    world.names.addresses.set('away.shop.test', '127.0.0.2')
+    const reasons = async () =>
+      Object.fromEntries(
+        (await world.tls('shop')).certificates.map(({ domain, reason }: Record<string, string>) => [domain, reason ?? 'served']),
+      )
+    assert.equal((await reasons())['www.shop.test'], 'Automatic certificates are off for the app')
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await world.isServed('shop', 'www.shop.test')
+    await bed.until(async () => /^away\.shop\.test leads to 127\.0\.0\.2, /.test((await reasons())['away.shop.test'] ?? ''))
+    assert.match((await reasons())['*.shop.test'] ?? '', /^A wildcard needs a challenge by DNS, /)
+    assert.match((await reasons())['shop'] ?? '', /^Names of the platform have /)
+    const { certificates, events } = await world.tls('shop')
+    const { issuer, names, days_left, source } = certificates.find(({ domain }: { domain: string }) => domain === 'www.shop.test')
+    assert.deepEqual([source, names, days_left, issuer], ['automatic', ['www.shop.test'], 89, '/CN=Test Authority'])
+    assert.deepEqual(events.map(({ name, kind, type, status }: Record<string, string>) => [name, kind, type, status]).sort(), [
+      ['away.shop.test', 'Certificate', 'Warning', 'Failed'],
+      ['www.shop.test', 'Certificate', 'Normal', 'Issued'],
+    ])
+    const text = JSON.stringify(await world.tls('shop'))
+    assert.doesNotMatch(text, /PRIVATE KEY/)
+  })
+  test('changes what it names only, and is 409 where nothing is another', async () => {
+    await using world = await startWorld()
+    const post = async (body: object) => (await world.post('shop', 'tls/', body)).status
+    assert.deepEqual([await post({ https_enforced: true }), await post({ certs_auto_enabled: true })], [201, 201])
+    const { https_enforced, certs_auto_enabled } = await world.tls('shop')
+    assert.deepEqual([https_enforced, certs_auto_enabled], [true, true])
+    assert.deepEqual([await post({ certs_auto_enabled: true }), await post({}), await post({ certs_auto_enabled: 'x' })], [409, 400, 400])
+    assert.deepEqual([await post({ issuer: { email: 'me@shop.test' } }), await post({ issuer: { email: 'me@shop.test' } })], [201, 409])
+  })
+  test('takes an authority of the app’s own, and shows its key to nobody', async () => {
+    await using own = await startFakeAuthority()
+    own.externalAccount = { keyId: 'kid', hmacKey: Buffer.alloc(32, 1).toString('base64url') }
+    await using world = await startWorld({}, url => `${url},${own.url}`)
+    own.look = world.authority.look
+    const issuer = { server: own.url, email: 'me@shop.test', key_id: 'kid', key_secret: own.externalAccount.hmacKey }
+    assert.equal((await world.post('shop', 'tls/', { issuer, certs_auto_enabled: true })).status, 201)
+    await world.post('shop', 'domains/', { domain: 'www.shop.test' })
+    await world.isServed('shop', 'www.shop.test')
+    assert.deepEqual([own.orders, world.authority.orders], [1, 0])
+    assert.deepEqual((await world.tls('shop')).issuer, { ...issuer, key_secret: '********' })
+    assert.equal((await world.post('shop', 'tls/', { issuer: null })).status, 201)
+    assert.equal((await world.tls('shop')).issuer.server, '')
+  })
+  for (const issuer of [
+    ...[
+      'http://acme.test/directory',
+      'https://127.0.0.1/',
+      'https://[::1]/',
+      'https://localhost/',
+      'https://u:p@acme.test/',
+      'ftp://a.test',
+      'x',
+    ].map(server => ({ server })),
+    ...[{ email: 'a b' }, { key_id: 'x' }, { server: 'https://acme.test/', key_id: 'x', key_secret: '*' }, 'https://acme.test/', []],
+  ])
+    test(`refuses the authority ${JSON.stringify(issuer)}`, async () => {
+      const { status, body } = await shared.post('shop', 'tls/', { issuer })
+      assert.equal(status, 400)
+      assert.ok(body.issuer)
+    })
+  let shared: World
+  before(async () => {
+    shared = await startWorld()
+  })
+  after(() => shared[Symbol.asyncDispose]())
+})
+
 interface World extends AsyncDisposable {
   readonly bed: Bed
   readonly authority: FakeAuthority
   readonly names: Awaited<ReturnType<typeof startNameServer>>
   create(app: string): Promise<void>
   post(app: string, path: string, body: object): ReturnType<Bed['call']>
+  tls(app: string): Promise<Awaited<ReturnType<Bed['call']>>['body']>
   annotations(app: string): Promise<Readonly<Record<string, string>>>
   secrets(app: string): Promise<string[]>
   /** The certificate that the router would show for a domain. */
@@ -217,6 +291,9 @@ async function startWorld(env: Record<string, string> = {}, directories = (url: 
       await bed.call('POST', '/v2/apps/', { token, body: { id: app } })
     },
     post: (app, path, body) => bed.call('POST', `/v2/apps/${app}/${path}`, { token, body }),
+    async tls(app) {
+      return (await bed.call('GET', `/v2/apps/${app}/tls/`, { token })).body
+    },
     async annotations(app) {
       return (await bed.api.get(RESOURCES.services, app, app)).metadata.annotations ?? {}
     },
