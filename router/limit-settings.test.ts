@@ -31,6 +31,8 @@ suite('readLimits()', () => {
       ROUTER_LIMIT_CLIENT_SHARE: '25%',
       ROUTER_LIMIT_LINGER: '0s',
       ROUTER_LIMIT_TICK: '2s',
+      ROUTER_LIMIT_STREAM_WINDOW: '65534',
+      ROUTER_LIMIT_CONNECTION_WINDOW: '2048m',
       ROUTER_LIMIT_CONECTIONS: '5',
     }
     const fault = (error: Error) => Object.keys(env).every(name => error.message.includes(`${name}: `))

@@ -37,8 +37,14 @@ const KEYS = new Map(
 
 function parseLimit(key: keyof Limits, text: string): number {
   if (key === 'clientShare') return parseShare(text)
-  const value = key.endsWith('Ms') ? parseDuration(text) : key.includes('Bytes') ? parseBytes(text) : parseCount(text)
+  const value = key.endsWith('Ms')
+    ? parseDuration(text)
+    : key.includes('Bytes') || key.endsWith('Window')
+      ? parseBytes(text)
+      : parseCount(text)
   if (value < 1) throw new RangeError(`Cannot use "${text}": write more than 0`)
+  // What a peer may send before it hears of our settings, and what a window can be (RFC 9113 §6.9).
+  if (key.endsWith('Window') && (value < 65_535 || value > 2 ** 31 - 1)) throw new RangeError(`Cannot use "${text}": write 64k to 2047m`)
   // Deadlines are looked at with each tick.
   if (key === 'tickMs' && value > 1000) throw new RangeError(`Cannot use "${text}": write 1s or less`)
   return value

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type HeadLimits, parseRequestHead, type RequestHead } from '../http1/head.ts'
 import type { ErrorCode } from '../serve/errors.ts'
 import type { FieldSink } from './hpack/decoder.ts'
-import type { Field } from './hpack/table.ts'
+import { FIELD_OVERHEAD_BYTES, type Field } from './hpack/table.ts'
 
 /** The stream is reset with PROTOCOL_ERROR, RFC 9113 §8.1.1. */
 export const MALFORMED = 'malformed'
@@ -32,6 +32,7 @@ const REMEMBERED_BYTES_MAX = 4096
  */
 export class RequestFields implements FieldSink {
   #bytesMax = 0
+  #fieldBytesMax = 0
   readonly #limits: HeadLimits
   readonly #entries: Field[] = []
   #size = 0
@@ -61,9 +62,11 @@ export class RequestFields implements FieldSink {
    * Begins a request.
    *
    * @param bytesMax as RFC 9113 §6.5.2 counts them: name, value and 32 for each field
+   * @param fieldBytesMax of name and value of one field
    */
-  begin(bytesMax: number): void {
+  begin(bytesMax: number, fieldBytesMax = bytesMax): void {
     this.#bytesMax = bytesMax
+    this.#fieldBytesMax = fieldBytesMax + FIELD_OVERHEAD_BYTES
     this.#size = 0
     this.#count = 0
     this.#isKnown = this.#known !== undefined
@@ -71,6 +74,8 @@ export class RequestFields implements FieldSink {
 
   field(entry: Field): void {
     this.#size += entry.size
+    // One that is too long makes its list too long.
+    if (entry.size > this.#fieldBytesMax && this.#size <= this.#bytesMax) this.#size = this.#bytesMax + 1
     // The table follows the block to its end; the list need not.
     if (this.#size > this.#bytesMax) {
       this.#isKnown = false

@@ -24,7 +24,6 @@ import {
 } from './frames.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
-import { HTTP2_LIMITS, type Http2Limits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { MALFORMED, RequestFields, TrailerFields } from './request.ts'
@@ -36,8 +35,6 @@ export interface SessionHost extends Omit<ConnectionHost, 'closed'> {
   readonly turn: Turn
   closed(session: Session): void
 }
-
-type SessionLimits = Http2Limits & ConnectionHost['limits']
 
 // What is read next.
 const PREFACE_STATE = 0
@@ -66,7 +63,7 @@ export class Session implements Receiver, Timed {
   wheelSlot = -1
   readonly client: Client
   readonly wheel: Wheel
-  readonly limits: SessionLimits
+  readonly limits: ConnectionHost['limits']
   readonly peer = new PeerSettings()
   readonly #socket: Socket
   readonly #host: SessionHost
@@ -100,12 +97,12 @@ export class Session implements Receiver, Timed {
   #listed = false
   #inputEnded = false
 
-  constructor(socket: Socket, client: Client, host: SessionHost, limits: Partial<Http2Limits> = {}) {
+  constructor(socket: Socket, client: Client, host: SessionHost) {
     this.#socket = socket
     this.client = client
     this.#host = host
     this.wheel = host.wheel
-    this.limits = { ...host.limits, ...HTTP2_LIMITS, ...limits }
+    this.limits = host.limits
     this.#outbox = new Outbox(socket)
     this.#fields = new RequestFields(this.limits)
     this.#calm = new Calm(host.wheel.now)
@@ -385,12 +382,18 @@ export class Session implements Receiver, Timed {
     return from
   }
 
+  /** Of a header list; what HTTP/1.1 allows a head unless the operator has said another. */
+  get #listBytesMax(): number {
+    const { http2HeadBytesMax, headBytesMax } = this.#host.settings()
+    return http2HeadBytesMax ?? headBytesMax
+  }
+
   #greet(): void {
     const { limits } = this
     const settings = [
       [SETTING.maxConcurrentStreams, limits.streamsMax],
       [SETTING.initialWindowSize, limits.streamWindow],
-      [SETTING.maxHeaderListSize, Math.min(WINDOW_MAX, this.#host.settings().headBytesMax)],
+      [SETTING.maxHeaderListSize, Math.min(WINDOW_MAX, this.#listBytesMax)],
       [SETTING.enableConnectProtocol, 1],
       [SETTING.noRfc7540Priorities, 1],
     ] as const
@@ -436,7 +439,7 @@ export class Session implements Receiver, Timed {
     const isWhole = (flags & FLAG.endHeaders) !== 0
     this.#blockBytes += to - from
     // Compressed it is never larger than what it stands for, so that nobody in good faith meets this.
-    if (this.#blockBytes > this.#host.settings().headBytesMax + FRAME_BYTES_MAX) return this.#fail(CODE.enhanceYourCalm, 'R41')
+    if (this.#blockBytes > this.#listBytesMax + FRAME_BYTES_MAX) return this.#fail(CODE.enhanceYourCalm, 'R41')
     if (!isWhole || this.#block.length > 0) this.#block.push(Buffer.from(bytes.subarray(from, to)))
     if (!isWhole) return end
     const gathered = this.#block.length > 0
@@ -462,9 +465,8 @@ export class Session implements Receiver, Timed {
 
   #request(id: number, block: Buffer, from: number, to: number, bytes: Buffer, end: number, stop: number): number {
     const host = this.#host
-    const headBytesMax = host.settings().headBytesMax
     const fields = this.#fields
-    fields.begin(headBytesMax)
+    fields.begin(this.#listBytesMax, host.settings().http2FieldBytesMax)
     if (!this.#decoder.decode(block, from, to, fields)) return this.#fail(CODE.compressionError)
     if (fields.isBomb) return this.#fail(CODE.enhanceYourCalm, 'R41')
     this.#lastStream = id

@@ -21,7 +21,7 @@ import {
 } from './frames.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
-import { HTTP2_LIMITS } from './limits.ts'
+import type { Http2Limits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { ResponseFields, TrailingFields } from './response.ts'
@@ -52,12 +52,13 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
   readonly peer = new PeerSettings()
-  readonly streamWindow = HTTP2_LIMITS.upstreamStreamWindow
+  readonly streamWindow: number
   /** Whether an exchange was completed on it. */
   served = false
   readonly #socket: Socket
   readonly #sessions: UpstreamSessions
   readonly #pool: Pool
+  readonly #limits: Http2Limits
   readonly #outbox: Outbox
   readonly #decoder = new HpackDecoder()
   readonly #encoder = new HpackEncoder()
@@ -76,7 +77,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   #heard = false
   #nextId = 1
   #sendWindow = WINDOW_DEFAULT
-  #receiveWindow = HTTP2_LIMITS.upstreamConnectionWindow
+  #receiveWindow: number
   #consumed = 0
   /** The header block under way: its stream, flags and octets so far; 0: none. */
   #blockStream = 0
@@ -92,6 +93,9 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
     this.#socket = socket
     this.#sessions = sessions
     this.#pool = pool
+    this.#limits = pool.limits
+    this.streamWindow = pool.limits.upstreamStreamWindow
+    this.#receiveWindow = pool.limits.upstreamConnectionWindow
     this.#outbox = new Outbox(socket)
     this.#receivedAt = pool.wheel.now
     this.#calm = new Calm(pool.wheel.now)
@@ -231,7 +235,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
     const frame = this.#outbox.frame(4, FRAME.reset, 0, stream.id)
     write32(frame.memory, frame.at, code)
     this.#resetByUs.set(stream.id, stream.receiveWindow)
-    if (this.#resetByUs.size > HTTP2_LIMITS.resetStreamsKept) {
+    if (this.#resetByUs.size > this.#limits.resetStreamsKept) {
       const [oldest] = this.#resetByUs.keys()
       if (oldest !== undefined) this.#resetByUs.delete(oldest)
     }
@@ -319,7 +323,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   }
 
   get #streamsMax(): number {
-    return Math.min(this.peer.streamsMax, HTTP2_LIMITS.upstreamStreamsMax)
+    return Math.min(this.peer.streamsMax, this.#limits.upstreamStreamsMax)
   }
 
   #greet(): void {
@@ -337,7 +341,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
       memory[at + index * 6 + 1] = setting
       write32(memory, at + index * 6 + 2, value)
     }
-    this.sendWindowUpdate(0, HTTP2_LIMITS.upstreamConnectionWindow - WINDOW_DEFAULT)
+    this.sendWindowUpdate(0, this.#limits.upstreamConnectionWindow - WINDOW_DEFAULT)
   }
 
   /** The app's SETTINGS are here: those that wait begin, as many as it takes. */
@@ -400,7 +404,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   #readBlock(id: number, block: Buffer, from: number, to: number): boolean {
     const stream = this.#streams.get(id)
     if (stream?.answered === true) {
-      const trailers = new TrailingFields(HTTP2_LIMITS.trailerBytesMax)
+      const trailers = new TrailingFields(this.#limits.trailerBytesMax)
       if (!this.#decoder.decode(block, from, to, trailers)) return this.#wrong(CODE.compressionError)
       if (stream.remoteEnded) return this.#wrong(CODE.streamClosed)
       // A second block is the trailer, and with it the answer must end.
@@ -458,7 +462,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
 
   #grant(bytes: number): void {
     this.#consumed += bytes
-    if (this.#consumed < HTTP2_LIMITS.upstreamConnectionWindow / 2) return
+    if (this.#consumed < this.#limits.upstreamConnectionWindow / 2) return
     this.#receiveWindow += this.#consumed
     this.sendWindowUpdate(0, this.#consumed)
     this.#consumed = 0
@@ -544,7 +548,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   }
 
   #spend(points: number): boolean {
-    if (this.#calm.spend(points, this.#pool.wheel.now) && this.#outbox.waiting < HTTP2_LIMITS.controlBytesMax) return true
+    if (this.#calm.spend(points, this.#pool.wheel.now) && this.#outbox.waiting < this.#limits.controlBytesMax) return true
     return this.#wrong(CODE.enhanceYourCalm)
   }
 

@@ -1,7 +1,6 @@
 import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { Pool } from '../http1/pool.ts'
 import type { Endpoint } from '../table/route.ts'
-import { HTTP2_LIMITS } from './limits.ts'
 import { UpstreamSession } from './upstream-session.ts'
 import type { UpstreamStream } from './upstream-stream.ts'
 
@@ -14,7 +13,7 @@ const MOVES_MAX = 3
  */
 export class UpstreamSessions {
   /** How many streams the app takes on a session, as it last said. */
-  streamsMax = HTTP2_LIMITS.upstreamStreamsMax
+  streamsMax: number
   readonly #endpoint: Endpoint
   readonly #home: EndpointState
   readonly #pool: Pool
@@ -25,6 +24,7 @@ export class UpstreamSessions {
     this.#endpoint = endpoint
     this.#home = home
     this.#pool = pool
+    this.streamsMax = pool.limits.upstreamStreamsMax
   }
 
   /** Sessions that serve nobody now. */

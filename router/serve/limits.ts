@@ -1,5 +1,7 @@
+import { HTTP2_LIMITS, type Http2Limits } from '../http2/limits.ts'
+
 /** What one worker grants its peers. Each value has a default that {@link DEFAULT_LIMITS} explains; the operator may change any. */
-export interface Limits {
+export interface Limits extends Http2Limits {
   readonly requestLineBytesMax: number
   readonly fieldCountMax: number
   readonly responseHeadBytesMax: number
@@ -30,6 +32,7 @@ export interface Limits {
 }
 
 export const DEFAULT_LIMITS: Limits = {
+  ...HTTP2_LIMITS,
   // A longer request line gets 414; RFC 9112 §3 asks for 8000 octets at least.
   requestLineBytesMax: 16 * 1024,
   // More header fields than this get 431; browsers send under 30.

@@ -105,6 +105,9 @@ export interface RouterSettings extends TracingSettings {
   readonly defaultTimeoutMs: number
   /** Whole request head: count times size of `largeHeaderBuffers`. */
   readonly headBytesMax: number
+  /** The same of a header list over HTTP/2, as RFC 9113 §6.5.2 counts it, and of name and value of one field; absent: {@link headBytesMax}. */
+  readonly http2HeadBytesMax?: number
+  readonly http2FieldBytesMax?: number
   /** Peers whose X-Forwarded-* and PROXY headers are believed. */
   readonly trusted: AddressMatcher
   /** Whether every connection but those of the health port must begin with a PROXY header. */

@@ -65,6 +65,8 @@ export function readSettings(
   const pages = readPages(annotations, namespace, was?.pages)
   const logLevel = annotations.one('nginx.errorLogLevel', undefined, parseLogLevel, was?.logLevel)
   const logFormat = annotations.one('nginx.logFormat', undefined, checkLogFormat, was?.logFormat)
+  const http2HeadBytesMax = annotations.one('nginx.http2MaxHeaderSize', undefined, parseHeaderSize, was?.http2HeadBytesMax)
+  const http2FieldBytesMax = annotations.one('nginx.http2MaxFieldSize', undefined, parseHeaderSize, was?.http2FieldBytesMax)
   const hsts = readHsts(annotations, wasPolicy?.hsts)
   const { route, key } = readDefaultService(annotations)
   const settings: SettingsSpec = {
@@ -76,6 +78,8 @@ export function readSettings(
     requestIds: flag('requestIDs', false, was?.requestIds),
     gzip: readGzip(annotations, was?.gzip),
     http2: flag('http2Enabled', true, was?.http2),
+    ...(http2HeadBytesMax && { http2HeadBytesMax }),
+    ...(http2FieldBytesMax && { http2FieldBytesMax }),
     ...(referrerPolicy && referrerPolicy !== 'none' && { referrerPolicy }),
     ...(errorHeader && { errorHeader }),
     ...(pages && { pages }),
@@ -136,8 +140,6 @@ const IGNORED = [
   'proxyBuffers.number',
   'proxyBuffers.size',
   'proxyBuffers.busySize',
-  'http2MaxHeaderSize',
-  'http2MaxFieldSize',
   'loadTcellModule',
   'globalTcellAppID',
 ].map(name => `nginx.${name}`)
@@ -181,6 +183,13 @@ function readHeadBytes(annotations: Annotations): number {
   const size = annotations.one('nginx.largeHeaderBuffersSize', 32 * 1024, parseSize)
   // A size of 0 would refuse every request; above 1 MiB one head could fill a worker's read buffers many times.
   return Math.min(Math.max(count * size, 4096), 1024 ** 2)
+}
+
+/** Of HTTP/2: between what a request needs and a whole head that could fill a worker's read buffers many times. */
+function parseHeaderSize(text: string): number {
+  const size = parseSize(text)
+  if (size < 1024 || size > 1024 ** 2) throw new RangeError(`Cannot use "${text}": write 1k to 1m`)
+  return size
 }
 
 /** Where unknown hosts go: an address, port 80, with nginx's own 60 s; or, in our own form, a routable Service by `namespace/name`. */

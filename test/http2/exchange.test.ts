@@ -233,6 +233,32 @@ suite('An HTTP/2 exchange', () => {
     for (const id of ids) assert.equal(one.body(id), String(id))
   })
 
+  test('says the limits that the operator has set, and keeps them', async () => {
+    await using own = await startBed({
+      apps: { 'shop.test': stuck },
+      tls: { key: pair.key, cert: pair.certificate },
+      limits: { streamsMax: 2, streamWindow: 70_000 },
+      settings: { http2HeadBytesMax: 4096, http2FieldBytesMax: 1000 },
+    })
+    const one = new RawHttp2(own.httpsPort)
+    const said = (await one.wait(({ type, flags }) => type === FRAME.settings && flags === 0))?.payload as Buffer
+    const pairs = Array.from({ length: said.length / 6 }, (_, index) => [said[index * 6 + 1], read32(said, index * 6 + 2)])
+    const stated = Object.fromEntries(pairs)
+    assert.equal(stated[SETTING.maxConcurrentStreams], 2)
+    assert.equal(stated[SETTING.initialWindowSize], 70_000)
+    assert.equal(stated[SETTING.maxHeaderListSize], 4096)
+    // A field too long, and a list too long of fields that are not: answered at once, so they take no place.
+    one.send(headers(1, [...GET, ['x-long', 'x'.repeat(1000)]]))
+    assert.equal((await one.headersOf(1))?.fields?.[':status'], '431')
+    one.send(headers(3, [...GET, ...Array.from({ length: 5 }, (_, index) => [`x-${index}`, 'x'.repeat(900)] as const)]))
+    assert.equal((await one.headersOf(3))?.fields?.[':status'], '431')
+    one.send(headers(5, [...GET, ['x-long', 'x'.repeat(994)]]), headers(7, GET), headers(9, GET))
+    const refused = await one.wait(({ type, stream }) => type === FRAME.reset && stream === 9)
+    assert.equal(refused && read32(refused.payload, 0), CODE.refusedStream)
+    assert.equal(one.frames.filter(({ type, stream }) => type === FRAME.headers && stream >= 5).length, 0)
+    one.destroy()
+  })
+
   test('answers heads that are too large with 431 and goes on', async () => {
     const one = client().send(headers(1, [...GET, ...Array.from({ length: 300 }, (_, index) => [`x-${index}`, 'y'] as const)]))
     assert.equal((await one.headersOf(1))?.fields?.[':status'], '431')

@@ -23,7 +23,8 @@ export type FieldKind =
   | 'cookie'
   | 'content-length'
 
-const OVERHEAD_BYTES = 32
+/** What RFC 7541 §4.1 counts for an entry beside its name and value. */
+export const FIELD_OVERHEAD_BYTES = 32
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 // RFC 9113 §8.2.1 forbids NUL, CR, LF and blanks at the ends; other controls would be refused by the HTTP/1.1 head that goes on.
 const VALUE = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/
@@ -34,7 +35,13 @@ const CONNECTION_SPECIFIC = new Set(['connection', 'proxy-connection', 'keep-ali
 /** Makes a field of a request out of its name and value (latin1). */
 export function field(name: string, value: string): Field {
   const kind = kindOf(name, value)
-  return { name, value, line: kind === 'regular' ? `${name}: ${value}\r\n` : '', size: name.length + value.length + OVERHEAD_BYTES, kind }
+  return {
+    name,
+    value,
+    line: kind === 'regular' ? `${name}: ${value}\r\n` : '',
+    size: name.length + value.length + FIELD_OVERHEAD_BYTES,
+    kind,
+  }
 }
 
 function kindOf(name: string, value: string): FieldKind {
