@@ -144,9 +144,8 @@ class ProcessFleet implements Fleet {
 
   apply(delta: TableDelta): void {
     for (const slot of this.#slots) {
-      slot.send({ type: 'table', delta })
-      slot.pendingSince ??= performance.now()
-      if (performance.now() - slot.pendingSince < HANG_MS) continue
+      slot.apply(delta)
+      if (slot.silentMs < HANG_MS) continue
       this.#log.error('worker hangs and is replaced', { worker: slot.index })
       slot.kill()
     }

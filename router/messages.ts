@@ -4,7 +4,10 @@ import type { TableDelta } from './table/spec.ts'
 import type { TlsSecrets } from './tls/server-options.ts'
 import type { ListenSocket, Ports, WorkerOptions } from './worker.ts'
 
-/** From the process that watches to one that serves, in order: `start` first, then any number of the others. */
+/**
+ * From the process that watches to one that serves, in order: `start` with the first part of the table, `table` with each other part, `listen`,
+ * then any number of the others.
+ */
 export type ToWorker =
   | {
       readonly type: 'start'
@@ -13,7 +16,13 @@ export type ToWorker =
       readonly sockets: readonly ListenSocket[]
       readonly table: TableDelta
     }
-  | { readonly type: 'table'; readonly delta: TableDelta }
+  | {
+      readonly type: 'table'
+      readonly delta: TableDelta
+      /** Whether it is to say that it took this one: an answer to each would cost more than the change. */
+      readonly isAsked?: true
+    }
+  | { readonly type: 'listen' }
   | { readonly type: 'tls'; readonly secrets: TlsSecrets }
   | { readonly type: 'stats' }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }

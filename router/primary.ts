@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { delay } from '../kernel/backoff.ts'
 import type { KubernetesApi } from '../kernel/kubernetes/api.ts'
 import { type Running, Stack } from '../kernel/lifecycle.ts'
@@ -13,10 +14,14 @@ import { LevelledLog } from './log-level.ts'
 import { routerMetrics } from './metrics.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, TableBuilder } from './table/build.ts'
+import { DeltaQueue } from './table/delta-queue.ts'
 import { FaultReporter } from './table/faults.ts'
+import { tableParts } from './table/parts.ts'
 import { SavedTable } from './table/saved-table.ts'
 import { ClusterWatch } from './table/snapshot.ts'
 import type { TableDelta } from './table/spec.ts'
+import { Tidy } from './table/tidy.ts'
+import { TableUpdate } from './table/update.ts'
 import { TicketKeys } from './tls/ticket-keys.ts'
 
 /** How long a start waits for the API server before it serves the table of the last run. */
@@ -49,25 +54,21 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const { namespace, oldCertificateKeys } = config
     const builder = new TableBuilder({ family, namespace, oldCertificateKeys, version: lastTable?.version ?? 0 })
 
-    const update = (changes: Changes): TableDelta | undefined => {
-      const { delta, faults, areSecretsOthers, arePagesOthers } = builder.build(watch, changes)
-      log.limit(builder.router.settings.logLevel)
-      if (areSecretsOthers || changes.secrets.size > 0) void watch.want(builder.wantedSecrets())
-      if (arePagesOthers) watch.wantPages(builder.wantedPages())
-      for (const [service, list] of faults) reporter.report(service, list)
-      reporter.reportIgnored(builder.ignored(changes))
-      if (delta) saved?.save(() => builder.whole())
-      return delta
-    }
+    let isRead = false
+    let tidy: Tidy | undefined
+    const queue = stack.add('changes of the table', new DeltaQueue())
     const onChanges = (changes: Changes) => {
-      const delta = update(changes)
-      if (delta) fleet?.apply(delta)
+      const delta = update.take(changes)
+      tidy?.note(changes)
+      // Before it, workers have none of this builder's table.
+      if (delta && isRead) queue.add(delta)
     }
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
     const reporter = stack.add(
       'fault reporter',
       new FaultReporter(api, log, (kind, key) => (kind === 'Secret' ? watch.secret(key)?.metadata?.uid : watch.service(key)?.metadata.uid)),
     )
+    const update = new TableUpdate({ builder, watch, reporter, log, saved })
 
     const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
     const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))
@@ -96,6 +97,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     )
 
     const read = firstTable(watch, builder, update)
+    void read.then(() => (isRead = true))
     const table = await chooseFirst(read, lastTable, log, signal)
     const workers = config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers
     // Of the lists; one process serves from here on, and must not stop for it later.
@@ -118,7 +120,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       requestsKept: config.requestsKept,
       ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
-      whole: () => (builder.isBuilt ? builder.whole() : table),
+      whole: () => (isRead ? builder.whole() : table),
     })
     stack.add('workers', started)
     if (shortage) log.warn('fewer connections than wanted, as open files are limited: raise the limit of the process (ulimit -n)', shortage)
@@ -126,14 +128,17 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     // One that came while they started.
     onKey(tickets.current)
     // Of the lists, and of the tables that were sent to the workers.
-    if (workers > 1) await collectGarbage()
+    if (workers > 1) {
+      await collectGarbage()
+      tidy = stack.add('memory', new Tidy())
+    }
     const onReopen = () => started.reopenLogs()
     process.on('SIGUSR1', onReopen)
     stack.add('log rotation', { stop: () => void process.off('SIGUSR1', onReopen) })
-    // What the cluster said while the workers came up; all of it where they began with the table of the last run.
-    void read.then(() => {
-      if (table === lastTable || builder.version !== table.version) started.apply(builder.whole())
-    })
+    // What the cluster said while the workers came up.
+    queue.open(delta => started.apply(delta))
+    // All of it where they began with the table of the last run.
+    if (table === lastTable) void read.then(() => queue.add(...tableParts(builder.whole(), table)))
 
     return {
       get ports() {
@@ -154,12 +159,22 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
 }
 
 /** The table of the cluster as a whole, certificates included. */
-async function firstTable(watch: ClusterWatch, builder: TableBuilder, update: (changes: Changes) => unknown): Promise<TableDelta> {
+async function firstTable(watch: ClusterWatch, builder: TableBuilder, update: TableUpdate): Promise<TableDelta> {
   await watch.synced
-  update(watch.takeChanges())
+  await takeAll(watch, update)
   await watch.want(builder.wantedSecrets())
-  update(watch.takeChanges())
+  await takeAll(watch, update)
   return builder.whole()
+}
+
+/** In parts, as this process may serve meanwhile, by the table of the last run. */
+async function takeAll(watch: ClusterWatch, update: TableUpdate): Promise<void> {
+  for (;;) {
+    const changes = watch.takeChanges()
+    update.take(changes)
+    if (!changes.isPart) return
+    await nextTurn()
+  }
 }
 
 async function chooseFirst(read: Promise<TableDelta>, last: TableDelta | undefined, log: Log, signal: AbortSignal): Promise<TableDelta> {

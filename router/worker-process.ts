@@ -1,7 +1,7 @@
 import { createLog } from '../kernel/log.ts'
 import { collectGarbage } from '../kernel/memory.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import { Worker } from './worker.ts'
+import { type ListenSocket, Worker } from './worker.ts'
 
 /**
  * A worker as a process of its own, under `router/fleet.ts`: it takes the table over IPC and says what it did. It ends with its parent,
@@ -9,6 +9,7 @@ import { Worker } from './worker.ts'
  */
 let log = createLog({ role: 'router' })
 let worker: Worker | undefined
+let sockets: readonly ListenSocket[] = []
 
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
@@ -27,14 +28,16 @@ process.on('message', (message: ToWorker) => {
   })
 })
 
-async function receive(message: ToWorker): Promise<void> {
+async function receive(message: ToWorker): Promise<unknown> {
   switch (message.type) {
     case 'start':
       log = log.child({ worker: message.index })
       return start(message)
     case 'table':
       worker?.apply(message.delta)
-      return answer({ type: 'applied', version: message.delta.version })
+      return message.isAsked && answer({ type: 'applied', version: message.delta.version })
+    case 'listen':
+      return listen()
     case 'tls':
       return worker?.takeTlsSecrets(message.secrets)
     case 'stats':
@@ -51,11 +54,16 @@ async function receive(message: ToWorker): Promise<void> {
   }
 }
 
-async function start({ index, options, sockets, table }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+function start({ index, options, sockets: inherited, table }: Extract<ToWorker, { type: 'start' }>): void {
   worker = new Worker(table, options, log, index)
+  sockets = inherited
+}
+
+/** All parts of the table have come. */
+async function listen(): Promise<void> {
   await collectGarbage()
   try {
-    answer({ type: 'listening', ports: await worker.listen(sockets) })
+    answer({ type: 'listening', ports: await worker!.listen(sockets) })
   } catch (error) {
     answer({ type: 'failed', message: (error as Error).message })
   }

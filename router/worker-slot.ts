@@ -4,10 +4,13 @@ import type { Held } from './held-sockets.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import type { Answers, Question } from './questions.ts'
 import type { TrafficStats } from './serve/stats.ts'
+import { tableParts } from './table/parts.ts'
 import type { TableDelta } from './table/spec.ts'
 import type { Ports, WorkerOptions } from './worker.ts'
 
 const STATS_TIMEOUT_MS = 1000
+/** How often it is asked whether it still takes changes. */
+const ASK_EACH_MS = 5000
 /** What a worker may take beyond its deadline before it is killed. */
 const GRACE_MS = 2000
 
@@ -31,8 +34,11 @@ export class Slot {
   hasListened = false
   /** Whether another has its place, so that its end is none to mend. */
   isRetiring = false
-  /** When the oldest table was sent of which it has not spoken. */
-  pendingSince: number | undefined
+  /** When the oldest change was sent of which it has not spoken though it was asked to. */
+  #pendingSince: number | undefined
+  #askedAt = Number.NEGATIVE_INFINITY
+  /** What must wait until it has the whole table; absent: it has. */
+  #held: TableDelta[] | undefined = []
   readonly #process: ChildProcess
   readonly #sockets: readonly Held[]
   readonly #asked = new Map<number, (answer: unknown) => void>()
@@ -66,7 +72,7 @@ export class Slot {
         } else if (message.type === 'failed') {
           reject(new Error(message.message))
           this.kill()
-        } else if (message.type === 'applied') this.pendingSince = undefined
+        } else if (message.type === 'applied') this.#pendingSince = undefined
         else if (message.type === 'answer') this.#answer(message.id, message.answer)
         else if (message.type === 'stats') {
           onStats(message.stats)
@@ -84,10 +90,30 @@ export class Slot {
     this.listening.catch(() => {})
   }
 
-  /** Lets it serve. @param table the whole one of the moment */
+  /** Lets it serve. @param table the whole one of the moment; it goes in parts, so that neither side holds a second copy at once */
   start(options: WorkerOptions, table: TableDelta): void {
     const sockets = this.#sockets.map(({ name }, index) => ({ name, socket: { fd: FIRST_DESCRIPTOR + index } }))
-    this.send({ type: 'start', index: this.index, options, sockets, table })
+    const parts = tableParts(table)
+    const first = parts.next().value as TableDelta
+    this.send({ type: 'start', index: this.index, options, sockets, table: first })
+    void this.#fill(parts)
+  }
+
+  /** Hands it a change. */
+  apply(delta: TableDelta): void {
+    if (this.#held) {
+      this.#held.push(delta)
+      return
+    }
+    const now = performance.now()
+    const isAsked = this.#pendingSince === undefined && now - this.#askedAt > ASK_EACH_MS
+    if (isAsked) this.#pendingSince = this.#askedAt = now
+    this.send({ type: 'table', delta, ...(isAsked && { isAsked }) })
+  }
+
+  /** For how long it has owed an answer to a change. */
+  get silentMs(): number {
+    return this.#pendingSince === undefined ? 0 : performance.now() - this.#pendingSince
   }
 
   send(message: ToWorker): void {
@@ -138,6 +164,19 @@ export class Slot {
       })
       this.send({ type: 'ask', id, question })
     })
+  }
+
+  async #fill(parts: Iterable<TableDelta>): Promise<void> {
+    for (const delta of parts) {
+      // Serialized when the one before has left, or all of it would stand in the queue of the channel.
+      const sent = new Promise<void>(resolve => this.#process.send({ type: 'table', delta } satisfies ToWorker, () => resolve()))
+      await Promise.race([sent, this.exited])
+      if (!this.#process.connected) return
+    }
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const delta of held) this.apply(delta)
+    this.send({ type: 'listen' })
   }
 
   #answer(id: number, answer: unknown): void {

@@ -122,7 +122,8 @@ export class Worker {
     this.#log.limit(this.#table.settings.logLevel)
     for (const [key] of delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
     if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
-    this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
+    if (this.#gitPort === undefined)
+      this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
   }
 
   /** Takes another key of session tickets: those of the one before cost their clients a full handshake. */

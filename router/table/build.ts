@@ -43,6 +43,8 @@ export interface Changes {
   readonly configMaps?: ReadonlySet<string>
   readonly router: boolean
   readonly builder: boolean
+  /** Whether more of them waits: what looks like a fault may be healed by the rest. */
+  readonly isPart?: true
 }
 
 export interface BuildResult {
@@ -92,6 +94,8 @@ export interface BuilderOptions extends CertificateStoreOptions {
 
 /** Of an app that gives no path away. */
 const NO_LOCATIONS: RouteSpec['locations'] = Object.freeze([])
+
+const NO_DELEGATES: readonly App[] = []
 
 /** The key of the router's own faults. */
 const ROUTER = ''
@@ -146,7 +150,7 @@ export class TableBuilder {
     const pages = this.#readPages(snapshot, changes.configMaps, dirty)
     const hosts = this.#assignHosts(dirty)
     const routes = this.#linkRoutes(dirty)
-    const settings = this.#resolveSettings()
+    const settings = dirty.faults.has(ROUTER) || this.#settings === undefined ? this.#resolveSettings() : undefined
     const defaultCertificate = this.#chooseDefaultCertificate()
     const git = changes.builder || (snapshot.builder && changes.slices.has(keyOf(snapshot.builder))) ? this.#readGit(snapshot) : undefined
     const delta = {
@@ -302,11 +306,14 @@ export class TableBuilder {
       return
     }
     dirty.apps.add(key)
+    // Endpoints are nobody's fault.
+    if (isSame && typeof app?.protocol !== 'object') dirty.blameless.add(key)
     if (key === this.#router.defaultServiceKey) dirty.faults.add(ROUTER)
     // Most changes are of endpoints: what the app wants is what it wanted.
     if (!isSame) this.#noteWishes(key, app, before, dirty)
     for (const sharer of this.#byCanary.get(key)) {
       dirty.apps.add(sharer)
+      if (!isSame) dirty.faults.add(sharer)
       const domain = this.#apps.get(sharer)?.proxyDomain
       if (domain) dirty.domains.add(domain)
     }
@@ -355,6 +362,7 @@ export class TableBuilder {
 
   #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty) {
     const keys = changed.union(dirty.secrets)
+    if (keys.size === 0) return { certificates: [], credentials: [] }
     const { certificates, moved, looked } = this.#certificates.read(key => snapshot.secret(key), keys)
     const { credentials, looked: guarded } = this.#credentials.read(key => snapshot.secret(key), keys)
     for (const app of looked.union(guarded)) dirty.faults.add(app)
@@ -364,6 +372,7 @@ export class TableBuilder {
   }
 
   #readPages(snapshot: Snapshot, changed: ReadonlySet<string> = new Set(), dirty: Dirty) {
+    if (changed.size + dirty.pages.size === 0) return []
     const { pages, looked } = this.#pages.read(key => snapshot.configMap?.(key), changed.union(dirty.pages))
     for (const owner of looked) dirty.faults.add(owner)
     return pages
@@ -405,7 +414,7 @@ export class TableBuilder {
     }
     const changes: (readonly [string, RouteSpec | null])[] = []
     for (const key of dirty.apps) {
-      dirty.faults.add(key)
+      if (!dirty.blameless.has(key)) dirty.faults.add(key)
       const app = this.#apps.get(key)
       const next = app && app.domains.length > 0 ? this.#link(app, dirty) : undefined
       if (isDeepStrictEqual(next, this.#routes.get(key))) continue
@@ -417,8 +426,10 @@ export class TableBuilder {
   }
 
   #link(host: App, dirty: Dirty): RouteSpec {
+    const delegates = this.#delegatesOf(host)
+    if (delegates.length === 0) return this.#base(host)
     const taken = new Map<string, RouteSpec>()
-    for (const delegate of this.#delegatesOf(host)) {
+    for (const delegate of delegates) {
       dirty.faults.add(delegate.key)
       for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, this.#base(delegate))
     }
@@ -440,10 +451,13 @@ export class TableBuilder {
   }
 
   /** The apps that take paths of a host, the oldest first. */
-  #delegatesOf(host: App): App[] {
-    const keys = new Set(
-      host.domains.flatMap(domain => (this.#ownerOfDomain(domain) === host.key ? [...this.#byProxyDomain.get(domain)] : [])),
-    )
+  #delegatesOf(host: App): readonly App[] {
+    const keys = new Set<string>()
+    for (const domain of host.domains) {
+      if (this.#byProxyDomain.has(domain) && this.#ownerOfDomain(domain) === host.key)
+        for (const key of this.#byProxyDomain.get(domain)) keys.add(key)
+    }
+    if (keys.size === 0) return NO_DELEGATES
     return [...keys]
       .map(key => this.#apps.get(key)!)
       .filter(delegate => delegate.key !== host.key && this.#mayDelegate(delegate, host))
@@ -611,4 +625,6 @@ class Dirty {
   readonly secrets = new Set<string>()
   readonly pages = new Set<string>()
   readonly faults = new Set<string>()
+  /** Of {@link apps}, those whose faults cannot be others, as far as they themselves go. */
+  readonly blameless = new Set<string>()
 }

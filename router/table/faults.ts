@@ -34,8 +34,7 @@ export class FaultReporter {
     for (const fault of faults)
       if (!before.has(textOf(fault))) this.#log.warn('annotation refused', { service: service || 'router', ...fault })
     if (faults.length === 0) {
-      this.#faults.delete(service)
-      this.#log.info('annotations in order again', { service: service || 'router' })
+      if (this.#faults.delete(service)) this.#log.info('annotations in order again', { service: service || 'router' })
     } else {
       this.#faults.set(service, faults)
       if (service) this.#events.enqueue(`Service ${service}`)

@@ -22,7 +22,7 @@ suite('Gather', () => {
   }
   const timed = (name: string, run: () => void) =>
     test(name, context => {
-      mock.timers.enable({ apis: ['setTimeout'] })
+      mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] })
       context.mock.method(performance, 'now', () => now)
       try {
         run()
@@ -58,7 +58,7 @@ suite('Gather', () => {
     gather.touch()
     advance(100)
     gather.touch()
-    advance(20)
+    advance(1)
     assert.equal(flushes.length, 2)
     for (let index = 0; index < 100; index++) {
       gather.touch()

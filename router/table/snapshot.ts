@@ -19,9 +19,12 @@ export interface WatchOptions {
   /** The router's own. */
   readonly namespace: string
   readonly log: Log
-  /** Called with what changed, after the first whole reading too; bursts are gathered. */
+  /** Called with what changed, after the first whole reading too; bursts are gathered, and then told in parts, each with all of an app. */
   readonly onChanges: (changes: Changes) => void
 }
+
+/** Objects a turn of the event loop: these take some milliseconds to be built and served, and requests come between two turns. */
+const PART_KEYS = 100
 
 /** Secrets that are no `kubernetes.io/tls` are watched one by one; each costs a connection to the API server. */
 const NAMED_SECRETS_MAX = 100
@@ -64,6 +67,8 @@ export class ClusterWatch implements Snapshot {
   #wanted: ReadonlySet<string> = new Set()
   #changes = noChanges()
   #isSynced = false
+  /** Of the parts that are still to be told. */
+  #rest: NodeJS.Immediate | undefined
 
   constructor(api: KubernetesApi, options: WatchOptions) {
     const { log, namespace } = options
@@ -72,7 +77,7 @@ export class ClusterWatch implements Snapshot {
     this.#gather = new Gather(() => this.#flush())
     const touch = (note: () => void) => {
       note()
-      if (this.#isSynced) this.#gather.touch()
+      if (this.#isSynced) this.#touch()
     }
     this.#services = ROUTER_PREFIXES.map(
       prefix =>
@@ -147,12 +152,27 @@ export class ClusterWatch implements Snapshot {
     return this.#inOrder(BUILDERS, name => this.#ownServices.get(`${this.#options.namespace}/${name}`))
   }
 
-  /** What has changed and was not told yet. */
+  /** A part of what has changed and was not told yet, the longest waiting first; an object that changes again meanwhile is told as it then is. */
   takeChanges(): Changes {
     this.#gather.stop()
+    clearImmediate(this.#rest)
+    this.#rest = undefined
     const changes = this.#changes
-    this.#changes = noChanges()
-    return changes
+    if (changes.services.size + changes.slices.size + changes.secrets.size <= PART_KEYS) {
+      this.#changes = noChanges()
+      return changes
+    }
+    const part = { ...changes, services: new Set<string>(), slices: new Set<string>(), secrets: new Set<string>(), isPart: true as const }
+    Object.assign(changes, { configMaps: new Set(), router: false, builder: false })
+    for (const kind of ['services', 'slices', 'secrets'] as const)
+      for (const key of changes[kind]) {
+        if (part.services.size + part.slices.size + part.secrets.size >= PART_KEYS) return part
+        changes[kind].delete(key)
+        part[kind].add(key)
+        // All of an app at once.
+        if (kind === 'services' && changes.slices.delete(key)) part.slices.add(key)
+      }
+    return part
   }
 
   /**
@@ -176,7 +196,7 @@ export class ClusterWatch implements Snapshot {
         watched: NAMED_SECRETS_MAX,
         rest: missing.length - allowed.length,
       })
-    if (this.#changes.secrets.size > 0) this.#gather.touch()
+    if (this.#changes.secrets.size > 0) this.#touch()
     await Promise.all(Array.from(this.#named.values(), informer => informer.synced))
   }
 
@@ -192,6 +212,7 @@ export class ClusterWatch implements Snapshot {
 
   async stop(): Promise<void> {
     this.#gather.stop()
+    clearImmediate(this.#rest)
     await Promise.all([this.#pages.stop(), ...[...this.#informers(), ...this.#named.values()].map(informer => informer.stop())])
   }
 
@@ -200,7 +221,14 @@ export class ClusterWatch implements Snapshot {
   }
 
   #flush(): void {
-    this.#options.onChanges(this.takeChanges())
+    const changes = this.takeChanges()
+    // Before what might stop the watch: so that a second stop finds it.
+    if (changes.isPart) this.#rest = setImmediate(() => this.#flush())
+    this.#options.onChanges(changes)
+  }
+
+  #touch(): void {
+    if (this.#rest === undefined) this.#gather.touch()
   }
 
   #watchNamed(key: string): void {
@@ -211,7 +239,7 @@ export class ClusterWatch implements Snapshot {
       selection: { namespace, fieldSelector: `metadata.name=${name}` },
       onChange: () => {
         this.#changes.secrets.add(key)
-        this.#gather.touch()
+        this.#touch()
       },
     })
     this.#named.set(key, informer)

@@ -54,7 +54,7 @@ export class ServerTls {
 
   /** Takes the versions and ciphers of another table. @returns whether the listener's own options are others now */
   update(before: Table, now: Table): boolean {
-    this.#contexts.configure(policyOf(now))
+    if (before.tls !== now.tls) this.#contexts.configure(policyOf(now))
     return before.tls !== now.tls || before.defaultCertificate?.id !== now.defaultCertificate?.id
   }
 
