@@ -70,7 +70,8 @@ suite('the router as processes, two of them workers', { skip: process.platform !
     const code = await new Promise(resolve => second.once('exit', resolve))
     assert.equal(code, 1)
     assert.match(errors, /EADDRINUSE/)
-    assert.equal(errors.trim().split('\n').length, 1)
+    // Beside what it has to say of this machine, as that it may open few files.
+    assert.equal(errors.split('\n').filter(line => line.includes('"level":"error"')).length, 1)
   })
 
   test('SIGHUP replaces all workers, and no connection is refused or cut', { timeout: 60_000 }, () => replaceUnderLoad(router))

@@ -304,10 +304,10 @@ export function deploymentCases(api: Api, agent: NodeAgent): void {
       await settled(object => isRolledOut(object) && object.metadata.annotations[REVISION] === '2')
     })
     test('counts a pod as available only after minReadySeconds', async () => {
-      const { settled } = await ground({ minReadySeconds: 2 })
-      const ready = await settled(object => object.status.readyReplicas === 1)
-      assert.equal(ready.status.availableReplicas, undefined)
-      await settled()
+      const { settled, pods } = await ground({ minReadySeconds: 2 })
+      const available = condition(await settled(), 'Available')
+      const ready = condition((await pods())[0] as Json, 'Ready')
+      assert.ok(Date.parse(available.lastTransitionTime) - Date.parse(ready.lastTransitionTime) >= 2000, JSON.stringify([ready, available]))
     })
   })
 
