@@ -254,7 +254,8 @@ suite('startKubelet()', { timeout: 90_000 }, () => {
     const { metadata } = await node.shell('tree', `sleep 1000 & setsid sleep 1000 & ${SLEEP}`, { ports })
     const { status } = await node.untilReady('tree')
     const id = status!.containerStatuses![0]!.containerID!.replace('process://', '')
-    assert.ok(findByEnvironment(CONTAINER_ID_VARIABLE, id).size >= 4)
+    // The shell is ready before its children have begun.
+    while (findByEnvironment(CONTAINER_ID_VARIABLE, id).size < 4) await new Promise(resolve => setImmediate(resolve))
     await node.delete('tree')
     await node.untilGone('tree')
     assert.deepEqual([...findByEnvironment(CONTAINER_ID_VARIABLE, id).keys()], [])
