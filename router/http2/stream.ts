@@ -1,5 +1,6 @@
 import { type BodyLength, CHUNKED } from '../http1/body.ts'
 import type { RequestHead } from '../http1/head.ts'
+import { Stash } from '../http1/stash.ts'
 import type { Timed } from '../http1/wheel.ts'
 import type { Client } from '../serve/client.ts'
 import { ERRORS, type ErrorCode } from '../serve/errors.ts'
@@ -37,8 +38,7 @@ export class Stream implements Downstream, Timed {
   #bodyBytes = 0
   #bodyBytesAtWindow = 0
   #held = true
-  #kept: Buffer[] = []
-  #keptBytes = 0
+  #kept: Stash | undefined
   /** Bytes taken from the window and not granted anew yet. */
   #consumed = 0
   // Our way
@@ -234,13 +234,13 @@ export class Stream implements Downstream, Timed {
     if (ended) this.#remoteEnded = true
     if (this.#held && this.#sink !== undefined) {
       if (end > start) {
-        this.#kept.push(Buffer.from(bytes.subarray(start, end)))
-        this.#keptBytes += end - start
+        this.#kept ??= new Stash()
+        this.#kept.add(bytes, start, end)
       }
       return CODE.noError
     }
     this.#deliver(bytes, start, end)
-    if (ended && this.#keptBytes === 0) this.#remoteComplete()
+    if (ended && this.#kept === undefined) this.#remoteComplete()
     return CODE.noError
   }
 
@@ -366,9 +366,11 @@ export class Stream implements Downstream, Timed {
 
   #deliverKept(): void {
     const kept = this.#kept
-    this.#kept = []
-    this.#keptBytes = 0
-    for (const bytes of kept) this.#deliver(bytes, 0, bytes.length)
+    this.#kept = undefined
+    kept?.use((bytes, at, end) => {
+      this.#deliver(bytes, at, end)
+      return end
+    })
     if (this.#remoteEnded) this.#remoteComplete()
     this.endTurn()
     this.#session.turn()
@@ -411,9 +413,8 @@ export class Stream implements Downstream, Timed {
     this.#over = true
     this.#session.wheel.disarm(this)
     // What was kept will never go on; its window is the connection's, and others need it.
-    if (this.#keptBytes > 0) this.#session.grant(this.#keptBytes)
-    this.#kept = []
-    this.#keptBytes = 0
+    if (this.#kept !== undefined) this.#session.grant(this.#kept.size)
+    this.#kept = undefined
     this.#queue = []
     this.#queuedBytes = 0
     this.#session.left(this, this.#localEnded && this.#remoteEnded)

@@ -2,6 +2,7 @@ import { CHUNKED } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { ResponseHead } from '../http1/head.ts'
 import type { Pool } from '../http1/pool.ts'
+import { Stash } from '../http1/stash.ts'
 import type { UpstreamListener, UpstreamTimes } from '../http1/upstream.ts'
 import type { Timed } from '../http1/wheel.ts'
 import type { ErrorCode } from '../serve/errors.ts'
@@ -52,8 +53,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
   #paused = false
   /** Whether the time for a first byte has ended once before the request was out. */
   #late = false
-  #kept: Buffer[] = []
-  #keptBytes = 0
+  readonly #kept = new Stash()
   #consumed = 0
   #remoteEnded = false
   #trailers = ''
@@ -224,10 +224,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
     if (ended) this.#remoteEnded = true
     try {
       if (this.#paused) {
-        if (end > start) {
-          this.#kept.push(Buffer.from(bytes.subarray(start, end)))
-          this.#keptBytes += end - start
-        }
+        if (end > start) this.#kept.add(bytes, start, end)
         return
       }
       this.#deliver(bytes, start, end)
@@ -261,7 +258,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
   /** Our side is complete: a relay that both sides have ended is over. */
   requestEnded(): void {
     if (this.#late && this.#state === WAITING) this.#pool.wheel.arm(this, this.#silenceMs)
-    if (this.#state === RELAY && this.#remoteEnded && this.#keptBytes === 0) setImmediate(() => this.fail('R36'))
+    if (this.#state === RELAY && this.#remoteEnded && this.#kept.size === 0) setImmediate(() => this.fail('R36'))
   }
 
   /** The app takes more. */
@@ -353,11 +350,11 @@ export class UpstreamStream implements UpstreamExchange, Timed {
   }
 
   #deliverKept(): void {
-    const kept = this.#kept
-    this.#kept = []
-    this.#keptBytes = 0
     try {
-      for (const bytes of kept) this.#deliver(bytes, 0, bytes.length)
+      this.#kept.use((bytes, at, end) => {
+        this.#deliver(bytes, at, end)
+        return end
+      })
       if (this.#remoteEnded) this.#complete()
       else this.endTurn()
     } catch (error) {
@@ -399,8 +396,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
     if (this.#state === CLOSED) return
     this.#state = CLOSED
     this.#pool.wheel.disarm(this)
-    this.#kept = []
-    this.#keptBytes = 0
+    this.#kept.clear()
     const isOpen = this.id !== 0 && !(this.#remoteEnded && this.writer.ended)
     this.writer.drop()
     const session = this.#session
