@@ -43,6 +43,8 @@ export class Router {
       options: {
         listen: { publicHttpsPort: 443 },
         tls: { ticketKeys: randomBytes(48) },
+        // All load comes from one client, and for one name.
+        limits: { clientHandshakesPerSecondMax: 1_000_000, nameHandshakesPerSecondMax: 1_000_000 },
         accessLog: options.accessLogFd === undefined ? 'off' : 'classic',
       },
       sockets: (['http', 'https'] as const).map(name => ({ name, socket: { host: '127.0.0.1', port: 0 } })),

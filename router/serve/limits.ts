@@ -13,6 +13,8 @@ export interface Limits extends Http2Limits {
   readonly clientShare: number
   readonly gitConnectionsMax: number
   readonly handshakesMax: number
+  readonly clientHandshakesPerSecondMax: number
+  readonly nameHandshakesPerSecondMax: number
   readonly giveWayMs: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
@@ -52,6 +54,10 @@ export const DEFAULT_LIMITS: Limits = {
   gitConnectionsMax: 256,
   // TLS handshakes under way; a stalled one then gives way. One costs a millisecond of a core, so this is two seconds of work.
   handshakesMax: 2_000,
+  // TLS handshakes that one IPv4 address or IPv6 /64 begins, trusted proxies excepted, and full ones for one name; five seconds' worth may come at
+  // once. A fifth of a core for one client, half of one for a name, so that no tenant's flood takes the handshakes of the others.
+  clientHandshakesPerSecondMax: 200,
+  nameHandshakesPerSecondMax: 500,
   // Who idles, or is in a handshake, for less than this is not closed to make room: it is about to go on.
   giveWayMs: 1_000,
   // Requests in flight of one app that does not say (`x-requests-max`): half the connections, so that one which hangs leaves room for all others.

@@ -51,6 +51,11 @@ export interface ListenerHost {
   left(place: Place): void
   /** There is no place: sends a paused connection of plain HTTP away. */
   refuse(socket: Socket): void
+  /** Whether a client may begin another TLS handshake, and a name be asked for by another. */
+  mayShake(peer: Peer): boolean
+  mayName(serverName: string): boolean
+  /** A TLS handshake was completed. */
+  shaken(isResumed: boolean): void
   /** A connection was turned away before it was served. */
   turnedAway(): void
   /** Finds the challenge of a domain that an authority will look for by TLS; absent: none is looked for. */
@@ -115,6 +120,10 @@ export async function listenTls(
     return {
       ...options,
       SNICallback(this: TLSSocket | undefined, name, done) {
+        if (!owner.mayName(name)) {
+          done(new Error('Too many handshakes for this name'))
+          return
+        }
         choose.call(this, name, (error, context) => {
           // OpenSSL sends no alert for an error of the callback. The handshake has sent nothing yet, so the record may go in the clear.
           if (error !== null && this?.remotePort !== undefined) handshakes.get(ends(this))?.raw.write(UNRECOGNIZED_NAME)
@@ -137,6 +146,7 @@ export async function listenTls(
       return
     }
     handshakes.delete(key)
+    owner.shaken(socket.isSessionReused())
     // Not before: who ends its side during the handshake has nothing more to wait for.
     socket.allowHalfOpen = true
     readSocket(socket, serve(socket, handshake.peer))
@@ -165,6 +175,10 @@ export async function listenTls(
       })
   })
   const secure = (raw: Socket, peer: Peer) => {
+    if (!owner.mayShake(peer)) {
+      turnAway(raw, owner)
+      return
+    }
     if (handshakes.size >= owner.handshakesMax) {
       const [oldest] = handshakes.values()
       // An honest client needs far less; one that stalls gives way.

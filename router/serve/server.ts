@@ -27,6 +27,7 @@ import type { ErrorCode } from './errors.ts'
 import type { Downstream, Exchange, RequestSink } from './exchange.ts'
 import { explain } from './explain.ts'
 import { handle } from './handle.ts'
+import { HandshakeRates } from './handshake-rates.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
 import { pace } from './pace.ts'
@@ -103,6 +104,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly buffered: BufferedBytes = { held: 0 }
   readonly encoders = { running: 0 }
   readonly rates: RateLimiter
+  readonly #handshakes: HandshakeRates
   readonly gate = new Gate()
   readonly workers: number
   readonly table: () => RouteTable
@@ -134,6 +136,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.pool = new Pool(this.wheel, this.limits)
     this.heads = this.pool.heads
     this.rates = new RateLimiter(this.limits.rateClientsMax)
+    this.#handshakes = new HandshakeRates(this.limits)
     this.workers = options.workers ?? 1
     this.table = options.table
     this.httpsPort = options.httpsPort ?? (() => 443)
@@ -290,6 +293,23 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   challenges(): ReturnType<ListenerHost['challenges']> {
     const { challenge } = this.table()
     return challenge
+  }
+
+  mayShake({ address }: Peer): boolean {
+    if (this.#handshakes.mayClient(address, this.wheel.now) || this.table().settings.trusted.check(address)) return true
+    this.#tally.stats.handshakesLimited++
+    return false
+  }
+
+  mayName(serverName: string): boolean {
+    if (this.#handshakes.mayName(serverName, this.wheel.now)) return true
+    this.#tally.stats.handshakesLimited++
+    return false
+  }
+
+  shaken(isResumed: boolean): void {
+    this.#tally.stats.handshakes++
+    if (isResumed) this.#tally.stats.handshakesResumed++
   }
 
   turnedAway(): void {

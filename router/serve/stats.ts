@@ -37,6 +37,11 @@ export interface TrafficStats {
   connectionsAccepted: number
   /** Turned away: too many, no PROXY header, failed handshake. */
   connectionsRefused: number
+  /** TLS handshakes that were completed, and those of them that resumed a session. */
+  handshakes: number
+  handshakesResumed: number
+  /** Turned away, as their client or name had begun too many. */
+  handshakesLimited: number
   /** Idle ones closed to make room. */
   connectionsShed: number
   gitConnectionsOpen: number
@@ -75,6 +80,9 @@ export class Tally {
     connectionsAccepted: 0,
     connectionsRefused: 0,
     connectionsShed: 0,
+    handshakes: 0,
+    handshakesResumed: 0,
+    handshakesLimited: 0,
     gitConnectionsOpen: 0,
     gitConnectionsAccepted: 0,
     requests: 0,
