@@ -23,14 +23,20 @@ export function addCertificateCommands(program: Command): void {
     options: [LIMIT],
     async action(context, { limit }) {
       const certificates = await context.api.list<Certificate>('/v2/certs/', parseLimit(limit))
-      const rows = certificates.map(({ name, common_name, san, domains, expires }) => [
+      const rows = certificates.map(({ name, common_name, san, domains, expires, issuer = '' }) => [
         name,
         common_name ?? san[0] ?? '',
         domains.join(','),
         expires,
+        daysLeft(expires),
+        issuer.replace(/^.*\/CN=/, ''),
       ])
       context.output.result(certificates, () =>
-        context.output.table(['name', 'common name', 'domains', 'expires'], rows, 'No certificates: add one with drycc certs:add'),
+        context.output.table(
+          ['name', 'common name', 'served at', 'expires', 'days left', 'issuer'],
+          rows,
+          'No certificates: add one with drycc certs:add',
+        ),
       )
     },
   })
@@ -54,9 +60,10 @@ export function addCertificateCommands(program: Command): void {
         context.output.pairs([
           ['common name', certificate.common_name ?? ''],
           ['names', certificate.san.join(', ')],
-          ['domains', certificate.domains.join(', ')],
+          ['served at', certificate.domains.join(', ') || 'nowhere: attach it with drycc certs:attach'],
           ['valid from', certificate.starts],
           ['valid until', certificate.expires],
+          ['days left', daysLeft(certificate.expires)],
           ['issuer', certificate.issuer],
           ['subject', certificate.subject],
           ['fingerprint', certificate.fingerprint],
@@ -90,6 +97,11 @@ export function addCertificateCommands(program: Command): void {
       context.output.done({ name })
     },
   })
+}
+
+/** Whole days; below zero it has expired. */
+function daysLeft(expires: string): string {
+  return String(Math.floor((Date.parse(expires) - Date.now()) / 86_400_000))
 }
 
 function path(name: string): string {

@@ -41,6 +41,7 @@ export function problemOf(status: number, body: unknown, retryAfterMs: number | 
 export function retryAfter(value: string | string[] | undefined, now = Date.now()): number | undefined {
   const text = Array.isArray(value) ? value[0] : value
   if (text === undefined) return undefined
-  const ms = /^\d{1,9}$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - now
+  // A date begins with the name of its day; what else the engine takes for one is none here.
+  const ms = /^\d{1,9}$/.test(text.trim()) ? Number(text) * 1000 : /^[A-Z][a-z]+,? /.test(text) ? Date.parse(text) - now : Number.NaN
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 7 * 86_400_000) : undefined
 }
