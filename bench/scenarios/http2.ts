@@ -13,8 +13,8 @@ export const name = 'http2'
 
 const ROUND_COUNT = 5
 // What warms a proxy up, and one round: enough that hundredths of a second do not matter, short enough that a disturbance meets all.
-const WARM_REQUEST_COUNT = 40_000
-const REQUEST_COUNT = 20_000
+const WARM_REQUEST_COUNT = 100_000
+const REQUEST_COUNT = 40_000
 const CONNECTION_COUNT = 8
 const STREAM_COUNT = 16
 

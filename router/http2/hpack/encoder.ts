@@ -133,7 +133,9 @@ export class HpackEncoder {
 
   #ownLine(from: number, end: number): boolean {
     for (const { start, literal } of OWN_LINES) {
-      if (end - from < start.length || !isAt(start, from, from + start.length)) continue
+      if (end - from <= start.length || !isAt(start, from, from + start.length)) continue
+      // One that an app has sent itself may have blanks around its value (RFC 9113 §8.2.1 allows none).
+      if (isBlank(octets[from + start.length] as number) || isBlank(octets[end - 1] as number)) return false
       const out = this.#out
       let at = this.#at
       for (let index = 0; index < literal.length; index++) out[at++] = literal[index] as number

@@ -136,6 +136,17 @@ suite('HpackEncoder', () => {
     assert.ok(second.includes(Buffer.from([0x1f, 0x28])))
   })
 
+  test('writes no blanks around a value, of no line', () => {
+    const decoder = new HpackDecoder()
+    const encoder = new HpackEncoder()
+    for (const name of ['X-Request-Id', 'X-Correlation-Id', 'x-request-id', 'X-Other']) {
+      for (const value of ['', ' ', 'a', ' a', 'a ', '\ta b\t ']) {
+        const line = read(decoder, write(encoder, 200, `${name}: ${value}\r\n`))[1]
+        assert.equal(line, `${name.toLowerCase()}: ${value.trim()}`)
+      }
+    }
+  })
+
   test('leaves names alone whose values keep changing', () => {
     const encoder = new HpackEncoder()
     for (let value = 0; value < 20; value++) write(encoder, 200, `X-Changes: ${value}\r\n`)
