@@ -34,6 +34,7 @@ import { completeApp, createApp } from './deploy/create-app.ts'
 import { DeployHooks } from './deploy/deploy-hooks.ts'
 import { Deployer } from './deploy/deployer.ts'
 import { destroyApp } from './deploy/destroy.ts'
+import { ExpiryWatch } from './deploy/expiry-watch.ts'
 import { PageFetcher } from './deploy/fetch-page.ts'
 import { forgetApp } from './deploy/forget-app.ts'
 import { lastLines } from './deploy/last-lines.ts'
@@ -204,6 +205,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     stack.add('routing', routing)
     stack.add('rollouts', locks)
     stack.add('commands', { stop: () => stopping.abort() })
+    stack.add('expiry watch', new ExpiryWatch({ api, records, platformLog, log }))
     stack.add(
       'issuer',
       new Issuer({

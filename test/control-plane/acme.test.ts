@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test'
 import { type FakeAuthority, startFakeAuthority } from '../../control-plane/acme/testbed.ts'
 import { find } from '../../kernel/kubernetes/api.ts'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
-import { describeCertificate } from '../../kernel/x509.ts'
+import { describeCertificate, selfSigned } from '../../kernel/x509.ts'
 import { type Bed, startBed } from './bed.ts'
 import { startNameServer } from './name-server.ts'
 
@@ -164,6 +164,30 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
   })
 })
 
+suite('A certificate that expires within 14 days', { timeout: 60_000 }, () => {
+  test('is told once a day in the app’s log and by an Event, whoever attached it', async () => {
+    await using world = await startWorld()
+    const { bed } = world
+    for (const [name, days] of [
+      ['soon', 5],
+      ['later', 30],
+    ] as const) {
+      const { certificate, key } = selfSigned({ names: [`${name}.shop.test`], days })
+      await bed.call('POST', '/v2/certs/', { token: world.token, body: { name, certificate, key } })
+      await world.post('shop', 'domains/', { domain: `${name}.shop.test` })
+      await bed.call('POST', `/v2/certs/${name}/domain/`, { token: world.token, body: { domain: `${name}.shop.test` } })
+    }
+    await bed.restart()
+    const told = () => bed.lines.filter(({ text }) => / expires in /.test(text)).map(({ text }) => text)
+    await bed.until(() => told().length > 0)
+    await bed.restart()
+    const { items } = await bed.api.list(RESOURCES.events, { namespace: 'shop' })
+    const messages = items.filter(({ reason }) => reason === 'CertificateExpires').map(({ message }) => message)
+    assert.deepEqual(messages, told())
+    assert.deepEqual(messages, ['The certificate soon of soon.shop.test expires in 4 days'])
+  })
+})
+
 suite('POST /tls/', { timeout: 60_000 }, () => {
   test('tells how each domain is served, or why it is not', async () => {
     await using world = await startWorld()
@@ -240,6 +264,7 @@ suite('POST /tls/', { timeout: 60_000 }, () => {
 interface World extends AsyncDisposable {
   readonly bed: Bed
   readonly authority: FakeAuthority
+  readonly token: string
   readonly names: Awaited<ReturnType<typeof startNameServer>>
   create(app: string): Promise<void>
   post(app: string, path: string, body: object): ReturnType<Bed['call']>
@@ -286,7 +311,7 @@ async function startWorld(env: Record<string, string> = {}, directories = (url: 
   })
   const token = await bed.register('admin')
   const world: World = {
-    ...{ bed, authority, names },
+    ...{ bed, authority, names, token },
     async create(app) {
       await bed.call('POST', '/v2/apps/', { token, body: { id: app } })
     },
