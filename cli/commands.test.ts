@@ -156,7 +156,7 @@ const CASES: readonly Case[] = [
     body: { autoscale: { web: { min: 1, max: 2, cpu_percent: 9 } } },
   },
   { line: ['autoscale:unset', 'web'], call: 'POST /v2/apps/shop/settings/', body: { autoscale: { web: null } } },
-  { line: ['domains'], shown: /=== shop Domains\nshop\nwww\.example\.com\n/ },
+  { line: ['domains'], shown: /=== shop Domains\nshop\nwww\.example\.com {2}automatic certificate of R3, 61 days left\n/ },
   { line: ['domains:add', '*.example.com'], call: 'POST /v2/apps/shop/domains/', body: { domain: '*.example.com' } },
   { line: ['domains:remove', '*.example.com'], call: 'DELETE /v2/apps/shop/domains/*.example.com' },
   { line: ['certs'], shown: /example +www\.example\.com +2027/ },

@@ -1,6 +1,18 @@
 import type { Command } from 'commander'
 import { addCommand, LIMIT, parseLimit } from '../command.ts'
 
+interface Tls {
+  readonly certificates?: readonly ServedDomain[]
+}
+
+interface ServedDomain {
+  readonly domain: string
+  readonly source: string
+  readonly name?: string
+  readonly issuer?: string
+  readonly days_left?: number
+}
+
 /** Commands about the names at which an app answers. */
 export function addDomainCommands(program: Command): void {
   addCommand<{ limit?: string }>(program, {
@@ -11,10 +23,13 @@ export function addDomainCommands(program: Command): void {
     options: [LIMIT],
     async action(context, { limit }) {
       const domains = await context.api.list<{ domain: string }>(context.path('domains/'), parseLimit(limit))
-      context.output.result(domains, () => {
-        context.output.title(`${context.app} Domains`)
-        for (const { domain } of domains) context.output.line(domain)
-      })
+      if (context.output.isJson) return context.output.result(domains, () => {})
+      const { certificates = [] } = await context.api.get<Tls>(context.path('tls/'))
+      context.output.title(`${context.app} Domains`)
+      for (const { domain } of domains) {
+        const served = certificates.find(certificate => certificate.domain === domain)
+        context.output.line(served?.days_left === undefined ? domain : `${domain}  ${describe(served)}`)
+      }
     },
   })
   addCommand(program, {
@@ -36,4 +51,9 @@ export function addDomainCommands(program: Command): void {
       context.output.done({ app: context.app, domain })
     },
   })
+}
+
+/** What a domain is served with; drycc tls says why another has nothing. */
+function describe({ source, name = '', issuer = '', days_left = 0 }: ServedDomain): string {
+  return `${source === 'attached' ? `certificate ${name}` : 'automatic certificate'} of ${issuer.replace(/^.*\/CN=/, '')}, ${days_left} days left`
 }
