@@ -162,6 +162,10 @@ const CASES: readonly Case[] = [
   { line: ['certs'], shown: /example +www\.example\.com +2027/ },
   { line: ['certs:add', 'example', 'key.pub', 'key.pub'], call: 'POST /v2/certs/' },
   { line: ['certs:info', 'example'], shown: /fingerprint +AA:BB/ },
+  {
+    line: ['certs:info', 'elsewhere'],
+    shown: /\nIt is not for shop\.test: browsers refuse it there\n\nIt is not shown for shop: short names/,
+  },
   { line: ['certs:attach', 'example', 'www.example.com'], call: 'POST /v2/certs/example/domain/', body: { domain: 'www.example.com' } },
   { line: ['certs:detach', 'example', 'www.example.com'], call: 'DELETE /v2/certs/example/domain/www.example.com' },
   { line: ['certs:remove', 'example'], call: 'DELETE /v2/certs/example' },
@@ -430,6 +434,7 @@ function standingPlatform(platform: StubPlatform): StubPlatform {
     'POST /v2/apps/shop/run': { json: { exit_code: 0, output: 'out\n' } },
     'GET /v2/apps/shop/logs': { text: `${JSON.stringify(line)}\n` },
     'GET /v2/certs/example': { json: CERTIFICATE },
+    'GET /v2/certs/elsewhere': { json: { ...CERTIFICATE, name: 'elsewhere', domains: ['www.example.com', 'shop.test', 'shop'] } },
     'POST /v2/certs/': made(CERTIFICATE),
     'POST /v2/keys/': made({ id: 'k' }),
     'POST /v2/apps/shop/domains/': made({ domain: 'd' }),

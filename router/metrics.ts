@@ -5,6 +5,7 @@ import type { Fleet } from './fleet.ts'
 import { ERRORS, type ErrorCode } from './serve/errors.ts'
 import { APP_BUCKETS, APP_BYTES, APP_SECONDS, type AppNumbers, LATENCY_BOUNDS } from './serve/stats.ts'
 import type { TableBuilder } from './table/build.ts'
+import { EXPIRES_SOON_MS } from './table/expiry.ts'
 import type { Certificate } from './tls/certificates.ts'
 import { NUMBERS, noTraffic, type Traffic } from './traffic.ts'
 
@@ -17,8 +18,6 @@ export interface Observed {
   /** How many apps have series of their own. */
   readonly apps: number
 }
-
-const EXPIRES_SOON_MS = 14 * 24 * 3600_000
 
 /**
  * The router's metrics: its own as gauges, those of the traffic summed over the workers at each scrape. The number of series does not grow
@@ -40,7 +39,10 @@ export function routerMetrics({ builder, fleet, configAgeSeconds, apps }: Observ
       const traffic = (await fleet()?.stats()) ?? noTraffic()
       const text = new Exposition('router_')
       text.family('worker_restarts_total', 'counter', 'Workers replaced since the start').sample(fleet()?.restarts ?? 0)
-      formatCertificates(text, builder.certificates())
+      formatCertificates(
+        text,
+        builder.certificates().map(([, certificate]) => certificate),
+      )
       formatTraffic(text, traffic)
       formatApps(text, series.series(traffic.apps))
       return `${await metrics.text()}${text.text()}`

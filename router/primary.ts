@@ -15,6 +15,7 @@ import { routerMetrics } from './metrics.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, TableBuilder } from './table/build.ts'
 import { DeltaQueue } from './table/delta-queue.ts'
+import { ExpiryWatch } from './table/expiry.ts'
 import { FaultReporter } from './table/faults.ts'
 import { tableParts } from './table/parts.ts'
 import { SavedTable } from './table/saved-table.ts'
@@ -70,6 +71,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     )
     const update = new TableUpdate({ builder, watch, reporter, log, saved })
 
+    const uid = (secret: string) => watch.secret(secret)?.metadata?.uid
+    const expiry = stack.add('expiry of certificates', new ExpiryWatch(api, { log, uid, certificates: () => builder.certificates() }))
     const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
     const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))
 
@@ -97,7 +100,10 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     )
 
     const read = firstTable(watch, builder, update)
-    void read.then(() => (isRead = true))
+    void read.then(() => {
+      isRead = true
+      expiry.look()
+    })
     const table = await chooseFirst(read, lastTable, log, signal)
     const workers = config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers
     // Of the lists; one process serves from here on, and must not stop for it later.

@@ -68,6 +68,7 @@ export function addCertificateCommands(program: Command): void {
           ['subject', certificate.subject],
           ['fingerprint', certificate.fingerprint],
         ])
+        for (const reason of whyNotShown(certificate)) context.output.line(`\n${reason}`)
       })
     },
   })
@@ -102,6 +103,24 @@ export function addCertificateCommands(program: Command): void {
 /** Whole days; below zero it has expired. */
 function daysLeft(expires: string): string {
   return String(Math.floor((Date.parse(expires) - Date.now()) / 86_400_000))
+}
+
+/** What keeps browsers from being shown a certificate, or from believing it; nothing: all is well. */
+function whyNotShown({ san, domains, starts, expires }: Certificate): string[] {
+  const full = domains.filter(domain => domain.includes('.'))
+  const foreign = full.filter(domain => !san.some(name => covers(name.toLowerCase(), domain)))
+  const short = domains.filter(domain => !domain.includes('.'))
+  return [
+    ...(Date.parse(expires) < Date.now() ? ['It has expired: add another under a new name, and attach that'] : []),
+    ...(Date.parse(starts) > Date.now() ? [`It is not valid before ${starts}`] : []),
+    ...foreign.map(domain => `It is not for ${domain}: browsers refuse it there`),
+    ...short.map(domain => `It is not shown for ${domain}: short names have the platform's certificate`),
+  ]
+}
+
+/** A wildcard stands for one label (RFC 9525 §6.3). */
+function covers(name: string, domain: string): boolean {
+  return name === domain || (name.startsWith('*.') && domain.slice(domain.indexOf('.')) === name.slice(1))
 }
 
 function path(name: string): string {

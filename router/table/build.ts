@@ -224,7 +224,7 @@ export class TableBuilder {
   }
 
   /** The certificates that are in use, the platform's included. */
-  certificates(): Certificate[] {
+  certificates(): readonly (readonly [secret: string, certificate: Certificate])[] {
     return this.#certificates.current()
   }
 

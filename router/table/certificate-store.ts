@@ -90,8 +90,8 @@ export class CertificateStore {
   }
 
   /** The newest good one of each Secret. */
-  current(): Certificate[] {
-    return [...this.#known.values()].flatMap(({ certificate }) => certificate ?? [])
+  current(): (readonly [secret: string, certificate: Certificate])[] {
+    return [...this.#known].flatMap(([secret, { certificate }]) => (certificate ? [[secret, certificate] as const] : []))
   }
 
   /** All Secrets that somebody names, whether they exist or not. */
