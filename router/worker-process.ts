@@ -1,6 +1,7 @@
 import { createLog } from '../kernel/log.ts'
 import { collectGarbage } from '../kernel/memory.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { DeltaQueue } from './table/delta-queue.ts'
 import { type ListenSocket, Worker } from './worker.ts'
 
 /**
@@ -10,6 +11,10 @@ import { type ListenSocket, Worker } from './worker.ts'
 let log = createLog({ role: 'router' })
 let worker: Worker | undefined
 let sockets: readonly ListenSocket[] = []
+/** Many of a burst arrive in one turn, and requests must not wait for all of them. */
+const changes = new DeltaQueue()
+/** Whether all parts of the table have come. */
+let isWhole = false
 
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
@@ -34,7 +39,8 @@ async function receive(message: ToWorker): Promise<unknown> {
       log = log.child({ worker: message.index })
       return start(message)
     case 'table':
-      worker?.apply(message.delta)
+      if (isWhole) changes.add(message.delta)
+      else worker?.apply(message.delta)
       return message.isAsked && answer({ type: 'applied', version: message.delta.version })
     case 'listen':
       return listen()
@@ -59,8 +65,9 @@ function start({ index, options, sockets: inherited, table }: Extract<ToWorker, 
   sockets = inherited
 }
 
-/** All parts of the table have come. */
 async function listen(): Promise<void> {
+  isWhole = true
+  changes.open(delta => worker!.apply(delta))
   await collectGarbage()
   try {
     answer({ type: 'listening', ports: await worker!.listen(sockets) })

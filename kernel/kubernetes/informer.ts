@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Backoff, delay } from '../backoff.ts'
 import type { Log } from '../log.ts'
 import { isStatus, type KubernetesApi, listPages, type Selection, type WatchEvent } from './api.ts'
@@ -21,6 +22,12 @@ export interface InformerOptions<T extends KubernetesObject> {
   /** Waits between tries; 50 ms to 5 s by default. */
   readonly backoff?: Backoff
 }
+
+/**
+ * Events a turn of the event loop. Of a burst the system hands over two megabytes at a time, which is a tenth of a second and more for whoever
+ * waits for this process meanwhile; a pause lets back-pressure reach the server, and these take a few milliseconds.
+ */
+const TURN_EVENTS = 50
 
 /** How long the server is asked to keep one watch; each is drawn between this and its double, so that they do not end together. */
 const WATCH_TIMEOUT_SECONDS = 240
@@ -174,11 +181,13 @@ export class Informer<T extends KubernetesObject> {
       })
       const began = performance.now()
       let isEmpty = true
+      let count = 0
       for await (const event of events) {
         watchdog.refresh()
         isEmpty = false
         this.#backoff.reset()
         this.#take(event)
+        if (++count % TURN_EVENTS === 0) await nextTurn()
       }
       this.#heard()
       // A server that ends every watch at once must not be asked in a tight loop.
