@@ -18,7 +18,7 @@ suite('allowedSecrets()', () => {
 })
 
 suite('ClusterWatch', () => {
-  test('tells a burst in parts, each with all of an app, and what changes meanwhile as it then is', async () => {
+  test('tells a burst in parts, and what changes meanwhile as it then is', async () => {
     const api = new FakeApi()
     const told: Changes[] = []
     let lastPort: number | undefined
@@ -35,12 +35,11 @@ suite('ClusterWatch', () => {
       await watch.synced
       while (watch.takeChanges().isPart);
       for (let index = 0; index < 300; index++) api.change(index, 1)
-      while (told.length === 0 || told.at(-1)!.isPart) await nextTurn()
+      while (lastPort !== 2 || told.at(-1)!.isPart) await nextTurn()
       assert.ok(told.length >= 3)
       assert.ok(told.every(({ services, slices }) => services.size + slices.size <= 101))
-      assert.ok(told.every(({ services, slices }) => services.symmetricDifference(slices).size === 0))
       assert.equal(new Set(told.flatMap(({ slices }) => [...slices])).size, 300)
-      assert.equal(lastPort, 2)
+      assert.equal(new Set(told.flatMap(({ services }) => [...services])).size, 300)
     } finally {
       await watch.stop()
     }
