@@ -37,7 +37,7 @@ export class Router {
     const builder = new TableBuilder({ family: 'router.drycc.cc/', namespace: 'drycc' })
     builder.build(cluster, { services: cluster.services, slices: new Set(), secrets: cluster.secrets, router: true, builder: true })
     const process = await children.fork(join(import.meta.dirname, 'ours.ts'), {}, 'measured', options.accessLogFd)
-    const answer = await process.ask<FromWorker>({
+    process.tell({
       type: 'start',
       index: 1,
       options: {
@@ -50,6 +50,7 @@ export class Router {
       sockets: (['http', 'https'] as const).map(name => ({ name, socket: { host: '127.0.0.1', port: 0 } })),
       table: builder.whole(),
     } satisfies ToWorker)
+    const answer = await process.ask<FromWorker>({ type: 'listen' } satisfies ToWorker)
     if (answer.type !== 'listening') throw new Error(`Cannot start the router: ${JSON.stringify(answer)}`)
     return new Router(process.at(answer.ports.http), answer.ports.https, cluster, builder)
   }
