@@ -38,7 +38,7 @@ async function openKey(
 ): Promise<string | undefined> {
   const present = await readKey(file, create, log)
   if (present !== undefined || !create) return present
-  const pair = await generate(type, options)
+  const pair = await newHostKey(type, options)
   // A key appears whole or not at all, and the first writer wins: link() fails where a file stands already.
   const temporary = `${file}.${process.pid}.new`
   await writeFile(temporary, pair.private, { mode: 0o600 })
@@ -51,6 +51,14 @@ async function openKey(
     await rm(temporary, { force: true })
   }
   return readKey(file, create, log)
+}
+
+/** Makes a key that can be read again: of those that ssh2 makes of ed25519 one in some 160 cannot, as it cuts leading zeros. */
+export async function newHostKey(type: string, options: object): Promise<{ private: string }> {
+  for (;;) {
+    const pair = await generate(type, options)
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return pair
+  }
 }
 
 async function readKey(file: string, ours: boolean, log: Log): Promise<string | undefined> {
