@@ -1,4 +1,4 @@
-import type { RequestHead } from '../http1/head.ts'
+import type { RequestHead } from '../http1/request-head.ts'
 import type { Reply } from '../serve/errors.ts'
 import type { AcmeChallenge } from '../table/extensions/acme.ts'
 

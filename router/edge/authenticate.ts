@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import { type ErrorCode, errorReply, type Reply } from '../serve/errors.ts'
 import type { Exchange, RequestSink, Startable } from '../serve/exchange.ts'
 import type { Phases } from '../serve/phases.ts'

@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import type { Reply } from '../serve/errors.ts'
 import type { Exchange } from '../serve/exchange.ts'
 import type { Cors } from '../table/edge.ts'

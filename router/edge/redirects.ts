@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import { type Reply, redirectReply } from '../serve/errors.ts'
 import type { Exchange } from '../serve/exchange.ts'
 import { findRedirect, type Redirect, redirectTarget } from '../table/extensions/redirects.ts'

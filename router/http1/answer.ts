@@ -1,5 +1,5 @@
 import { type BodyLength, CHUNKED, UNTIL_CLOSE } from './body.ts'
-import type { RequestHead } from './head.ts'
+import type { RequestHead } from './request-head.ts'
 
 /** An answer's head as it goes to the client. */
 export interface AnswerHead {

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { suite, test } from 'node:test'
 import { BodyReader } from './body.ts'
-import { parseRequestHead } from './head.ts'
 import { HeadBuffer } from './head-buffer.ts'
+import { parseRequestHead } from './request-head.ts'
 
 // Smuggling needs two readers who disagree on where a message ends. Whatever our reader takes, Node's own parser (llhttp), which stands
 // in many an app, must read as the same messages. Where ours refuses, the other may do as it likes: nothing is forwarded.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { BodyReader, UNTIL_CLOSE } from '../http1/body.ts'
 import { type RawClient, startApp, startBed, until } from '../serve/testbed.ts'
-import { parseResponseHead } from './head.ts'
+import { parseResponseHead } from './response-head.ts'
 
 // Whatever clients and apps send, cut and end, each at any moment: the router throws nothing, leaks nothing, and every byte that a client
 // gets belongs to a well-formed answer.

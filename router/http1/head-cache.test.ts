@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { parseRequestHead, parseResponseHead } from './head.ts'
 import { HeadCache } from './head-cache.ts'
+import { parseRequestHead } from './request-head.ts'
+import { parseResponseHead } from './response-head.ts'
 
 const LIMITS = { requestLineBytesMax: 16_384, fieldCountMax: 200 }
 const request = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: shop.test\r\n${more}\r\n`

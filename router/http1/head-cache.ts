@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../serve/errors.ts'
-import { type HeadLimits, parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from './head.ts'
+import { type HeadLimits, parseRequestHead, type RequestHead } from './request-head.ts'
+import { parseResponseHead, type ResponseHead } from './response-head.ts'
 
 const SLOTS = 256
 // Longer heads carry cookies or tokens, differ from each other, and should not stay in memory.

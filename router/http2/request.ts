@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type HeadLimits, parseRequestHead, type RequestHead } from '../http1/head.ts'
+import { type HeadLimits, parseRequestHead, type RequestHead } from '../http1/request-head.ts'
 import type { ErrorCode } from '../serve/errors.ts'
 import type { FieldSink } from './hpack/decoder.ts'
 import { FIELD_OVERHEAD_BYTES, type Field } from './hpack/table.ts'

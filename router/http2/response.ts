@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { parseResponseHead, type ResponseHead } from '../http1/head.ts'
+import { parseResponseHead, type ResponseHead } from '../http1/response-head.ts'
 import type { FieldSink } from './hpack/decoder.ts'
 import type { Field } from './hpack/table.ts'
 

@@ -1,5 +1,5 @@
 import { type BodyLength, CHUNKED } from '../http1/body.ts'
-import type { RequestHead } from '../http1/head.ts'
+import type { RequestHead } from '../http1/request-head.ts'
 import { Stash } from '../http1/stash.ts'
 import type { Timed } from '../http1/wheel.ts'
 import type { Client } from '../serve/client.ts'

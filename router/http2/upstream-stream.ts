@@ -1,7 +1,7 @@
 import { CHUNKED } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
-import type { ResponseHead } from '../http1/head.ts'
 import type { Pool } from '../http1/pool.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import { Stash } from '../http1/stash.ts'
 import type { UpstreamListener, UpstreamTimes } from '../http1/upstream.ts'
 import type { Timed } from '../http1/wheel.ts'

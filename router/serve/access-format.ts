@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import { parseLogFormat } from '../table/log-format.ts'
 import { type AccessLogFormat, accessLine, escaped, firstLine, isoTime, type Refusal, refusalLine, seconds, user } from './access-line.ts'
 import { ERRORS } from './errors.ts'

@@ -1,4 +1,5 @@
-import { type HeadInLog, headValue, type RequestHead } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
+import type { HeadInLog, RequestHead } from '../http1/request-head.ts'
 import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { traceIdIn } from './trace-context.ts'

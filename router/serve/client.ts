@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { RequestHead } from '../http1/head.ts'
+import type { RequestHead } from '../http1/request-head.ts'
 import type { AppLoad } from '../table/app-load.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
 

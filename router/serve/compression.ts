@@ -1,4 +1,6 @@
-import { headValue, type RequestHead, type ResponseHead } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
+import type { RequestHead } from '../http1/request-head.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import type { Coding } from '../table/extensions/compression.ts'
 import type { GzipSettings, Policy } from '../table/route.ts'
 import { chooseCoding } from './coding.ts'

@@ -11,7 +11,7 @@ import {
   zstdCompressSync,
 } from 'node:zlib'
 import { CHUNKED } from '../http1/body.ts'
-import type { ResponseHead } from '../http1/head.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import type { Coding } from '../table/extensions/compression.ts'
 import type { Downstream } from './exchange.ts'
 

@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import { parseAccepted } from './accept.ts'
 import { ERRORS, type ErrorCode, type ErrorKind, type Fault, reasonOf } from './errors.ts'
 import type { Exchange } from './exchange.ts'

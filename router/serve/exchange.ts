@@ -1,5 +1,5 @@
 import type { BodyLength } from '../http1/body.ts'
-import type { RequestHead } from '../http1/head.ts'
+import type { RequestHead } from '../http1/request-head.ts'
 import type { AppLoad } from '../table/app-load.ts'
 import type { Endpoint, Route, RouteTable } from '../table/route.ts'
 import { type Client, type Origin, originOf } from './client.ts'

@@ -1,4 +1,4 @@
-import { parseRequestHead } from '../http1/head.ts'
+import { parseRequestHead } from '../http1/request-head.ts'
 import type { EndpointView, Explanation, WhyQuestion } from '../questions.ts'
 import { AppLoad } from '../table/app-load.ts'
 import { normalHost } from '../table/host.ts'

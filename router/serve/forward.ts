@@ -1,7 +1,7 @@
 import { withoutCors } from '../edge/cors.ts'
 import { UNTIL_CLOSE } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
-import type { ResponseHead } from '../http1/head.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
 import { UpstreamStream } from '../http2/upstream-stream.ts'
 import { RETRY_PERCENT } from '../table/retry-budget.ts'

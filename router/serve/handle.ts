@@ -1,5 +1,5 @@
 import { authenticate } from '../edge/authenticate.ts'
-import type { RequestHead } from '../http1/head.ts'
+import type { RequestHead } from '../http1/request-head.ts'
 import type { Route } from '../table/route.ts'
 import { decide, decideUnclaimed, isHealthCheck, misdirected, refuse } from './decide.ts'
 import { type Downstream, Exchange, type RequestSink, type Startable } from './exchange.ts'

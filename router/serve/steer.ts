@@ -1,4 +1,4 @@
-import { headValue } from '../http1/head.ts'
+import { headValue } from '../http1/fields.ts'
 import type { Endpoint } from '../table/route.ts'
 import type { Canary, Steering, Sticky } from '../table/steering.ts'
 import { choose, type EndpointLoads, isFit } from './balance.ts'

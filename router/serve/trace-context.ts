@@ -1,4 +1,4 @@
-import { withoutTrailingBlanks } from '../http1/head.ts'
+import { withoutTrailingBlanks } from '../http1/fields.ts'
 import type { Exchange } from './exchange.ts'
 import { newRequestId } from './headers.ts'
 

@@ -48,14 +48,14 @@ suite('ServerTls', () => {
         cipher: socket.getCipher().standardName,
         group: (socket.getEphemeralKeyInfo() as { name?: string }).name,
       }))
-    const only = (version: TlsVersion) => ({ minVersion: version, maxVersion: version })
+    const exactly = (version: TlsVersion) => ({ minVersion: version, maxVersion: version })
 
     test('modern: TLS 1.3 alone', async () => {
       assert.equal((await offer('modern', {})).version, 'TLSv1.3')
-      await assert.rejects(offer('modern', only('TLSv1.2')), /alert|version|ECONNRESET/i)
+      await assert.rejects(offer('modern', exactly('TLSv1.2')), /alert|version|ECONNRESET/i)
     })
     test('intermediate: forward secret AEAD in the order of the server, ChaCha20 for who prefers it', async () => {
-      const client = (ciphers: string) => offer('intermediate', { ...only('TLSv1.2'), ciphers })
+      const client = (ciphers: string) => offer('intermediate', { ...exactly('TLSv1.2'), ciphers })
       const names = ['ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-RSA-CHACHA20-POLY1305', 'ECDHE-RSA-AES128-GCM-SHA256']
       assert.equal((await client(names.join(':'))).cipher, 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256')
       assert.equal((await client(names.toReversed().slice(1).join(':'))).cipher, 'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256')
@@ -65,7 +65,7 @@ suite('ServerTls', () => {
     })
     test('old: TLS 1.0 and 1.1 too, and the newest for who can', async () => {
       for (const version of ['TLSv1', 'TLSv1.1', 'TLSv1.2'] as const)
-        assert.equal((await offer('old', { ...only(version), ...OLD_CLIENT })).version, version)
+        assert.equal((await offer('old', { ...exactly(version), ...OLD_CLIENT })).version, version)
       assert.equal((await offer('old', {})).version, 'TLSv1.3')
     })
     test('X25519, P-256 and P-384 of key exchange, no larger or smaller ones', async () => {
@@ -74,9 +74,9 @@ suite('ServerTls', () => {
         ['P-256', 'prime256v1'],
         ['P-384', 'secp384r1'],
       ] as const)
-        assert.equal((await offer('intermediate', { ...only('TLSv1.2'), ecdhCurve: group })).group, name)
+        assert.equal((await offer('intermediate', { ...exactly('TLSv1.2'), ecdhCurve: group })).group, name)
       for (const group of ['P-521', 'secp224r1', 'X448'])
-        await assert.rejects(offer('intermediate', { ...only('TLSv1.2'), ecdhCurve: group, ...OLD_CLIENT }), /alert|ECONNRESET/i, group)
+        await assert.rejects(offer('intermediate', { ...exactly('TLSv1.2'), ecdhCurve: group, ...OLD_CLIENT }), /alert|ECONNRESET/i, group)
     })
     test('the post-quantum hybrid, where OpenSSL has it', async context => {
       if (!keyExchangeGroups().startsWith('X25519MLKEM768')) return context.skip('this OpenSSL has none')

@@ -2,8 +2,9 @@ import { createServer, request as httpRequest, METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { BodyReader, UNTIL_CLOSE } from '../../router/http1/body.ts'
-import { parseRequestHead, parseResponseHead } from '../../router/http1/head.ts'
 import { HEAD_INCOMPLETE, HeadBuffer } from '../../router/http1/head-buffer.ts'
+import { parseRequestHead } from '../../router/http1/request-head.ts'
+import { parseResponseHead } from '../../router/http1/response-head.ts'
 
 const HEAD_BYTES_MAX = 128 * 1024
 const LIMITS = { requestLineBytesMax: 16 * 1024, fieldCountMax: 200 }

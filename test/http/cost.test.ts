@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { BodyReader, CHUNKED } from '../../router/http1/body.ts'
-import { parseRequestHead, parseResponseHead } from '../../router/http1/head.ts'
 import { HEAD_INCOMPLETE, HeadBuffer } from '../../router/http1/head-buffer.ts'
+import { parseRequestHead } from '../../router/http1/request-head.ts'
+import { parseResponseHead } from '../../router/http1/response-head.ts'
 import { Stash } from '../../router/http1/stash.ts'
 import { normalPath } from '../../router/table/route.ts'
 

@@ -1,6 +1,7 @@
-import { isIPv6 } from 'node:net'
 import type { ErrorCode } from '../serve/errors.ts'
-import { type BodyLength, CHUNKED, UNTIL_CLOSE } from './body.ts'
+import { readHost } from './authority.ts'
+import { type BodyLength, CHUNKED } from './body.ts'
+import { hasOption, lowerCase, readNumber, TOKEN, VALUE, withoutBlanks, withoutNamed, withoutTrailingBlanks } from './fields.ts'
 
 /** A request as one strict reading of its head gives it; what goes to the app is written anew from this. */
 export interface RequestHead {
@@ -46,67 +47,29 @@ export interface HeadInLog {
   readonly agents: string
 }
 
-/** An app's answer as one strict reading of its head gives it. */
-export interface ResponseHead {
-  readonly status: number
-  readonly reason: string
-  /** The header lines that pass on, each with its CRLF. */
-  readonly fields: string
-  /** 0 for an answer that has no body whatever its fields say. */
-  readonly length: BodyLength
-  /** The Content-Length of the body that a HEAD or 304 answer stands for; -1: none given. */
-  readonly statedLength: number
-  readonly keepAlive: boolean
-  /** From `Keep-Alive: timeout=`; 0: none given. */
-  readonly keepAliveMs: number
-  readonly upgrade: string
-}
-
 /** How large a request head may be, beside its total. */
 export interface HeadLimits {
   readonly requestLineBytesMax: number
   readonly fieldCountMax: number
 }
 
-// One regular expression checks the whole head, compiled by V8 and linear: no name holds a colon, no value a CR. Field names are tokens
-// (RFC 9110 §5.6.2), values visible ASCII, blanks and 0x80-0xff; no obs-fold, no bare CR or LF, no blank before the colon, nothing before
-// the first line but one empty line (RFC 9112 §2.2). The target is visible ASCII without "#".
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
-const VALUE = '[\\t\\x20-\\x7e\\x80-\\xff]*'
+// One regular expression checks the whole head, compiled by V8 and linear: no name holds a colon, no value a CR; no obs-fold, no bare CR
+// or LF, no blank before the colon, nothing before the first line but one empty line (RFC 9112 §2.2). The target is visible ASCII without "#".
 const REQUEST_LINE = `^(?:\\r\\n)?${TOKEN}{1,64} [!"$-~]+ HTTP/1\\.[01]\\r\\n`
 const REQUEST = new RegExp(`${REQUEST_LINE}(?:[A-Za-z0-9-]+:${VALUE}\\r\\n)*\\r\\n$`)
 const REQUEST_WITH_ANY_TOKEN = new RegExp(`${REQUEST_LINE}(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
 // Apps behind CGI cannot tell `X_Forwarded_For` from `X-Forwarded-For`; nginx drops such names too, and those with a dot.
 const AMBIGUOUS_LINE = new RegExp(`\\r\\n${TOKEN}*[_.]${TOKEN}*:[^\\r]*(?=\\r\\n)`, 'g')
-const RESPONSE = new RegExp(`^HTTP/1\\.[01] [1-5][0-9]{2}(?: ${VALUE})?\\r\\n(?:${TOKEN}+:${VALUE}\\r\\n)*\\r\\n$`)
 
 // A second expression finds the few lines that mean something to us; all between them passes on as slices of the same string.
 const REQUEST_MEANING =
   /\r\n(host|connection|content-length|transfer-encoding|expect|upgrade|te|trailer|keep-alive|proxy-connection|http2-settings|early-data|x-forwarded-[a-z-]+|forwarded|x-request-id|x-correlation-id|cdn-loop|x-request-start|x-real-ip|x-scheme|x-url-scheme|accept-encoding|front-end-https|(?:x-)?ssl-client-[a-z0-9-]+):[\t ]*([^\r]*)/gi
-const RESPONSE_MEANING =
-  /\r\n(connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|proxy-connection|http2-settings):[\t ]*([^\r]*)/gi
 
-// A name with or without its trailing dot, or an IPv6 literal; then a port, which may be empty (RFC 3986 §3.2.3).
-const HOST = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]{2,45}\]))(?::([0-9]{0,5}))?$/i
-// RFC 1035 §2.3.4, as text.
-const NAME_CHARS_MAX = 253
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?@\\]+)(?=[/?]|$)/i
-const DIGITS_MAX = 16
 const TRAILERS = /(?:^|[ ,\t])trailers(?:[ ,\t]|$)/i
 // RFC 9110 §7.8. Names that were drafts of HTTP/2 (h2c-14) and versions (h2c/1) are as good as the name itself to somebody.
 const PROTOCOL = new RegExp(`^${TOKEN}+(?:/${TOKEN}+)?$`)
 const HIDES_REQUESTS = /^(?:h[23]|http|spdy|ssl|tls)/i
-// Never removed because Connection names them: framing and Host belong to the message (RFC 9110 §7.6.1, CVE-2022-31813).
-const END_TO_END = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'cache-control',
-  'authorization',
-  'cookie',
-  'set-cookie',
-  'content-type',
-])
 
 /**
  * Reads a request head.
@@ -285,208 +248,16 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
   }
 }
 
-/**
- * Reads an app's response head; an app is a tenant, so as strictly as a request.
- *
- * @param head the bytes up to and including the empty line, as latin1
- * @param method of the request: the answer to HEAD has no body
- * @returns the head, or undefined when it means nothing or two things
- */
-export function parseResponseHead(head: string, method: string): ResponseHead | undefined {
-  if (!RESPONSE.test(head)) return undefined
-  const minor = head.charCodeAt(7) === 49 ? 1 : 0
-  const status = readNumber(head.slice(9, 12))
-  // HTTP/1.0 knows no interim answers (RFC 9110 §15.2): for some readers one is the last answer of its connection.
-  if (minor === 0 && status < 200) return undefined
-  let fields = ''
-  let connection = ''
-  let lengthText: string | undefined
-  let coding: string | undefined
-  let upgrade = ''
-  let keepAliveMs = 0
-  let isLast = false
-  const linesAt = head.indexOf('\r\n', 12) + 2
-  let from = linesAt
-  RESPONSE_MEANING.lastIndex = linesAt - 2
-  for (let line = RESPONSE_MEANING.exec(head); line !== null; line = RESPONSE_MEANING.exec(head)) {
-    const start = line.index + 2
-    if (start > from) fields += head.slice(from, start)
-    from = RESPONSE_MEANING.lastIndex + 2
-    const value = withoutTrailingBlanks(line[2] as string)
-    switch (lowerCase(line[1] as string)) {
-      case 'connection':
-        connection = connection === '' ? value : `${connection},${value}`
-        break
-      // As in a request: a tab around these is allowed, and read in more than one way.
-      case 'content-length':
-        if (lengthText !== undefined || head.slice(start, from).includes('\t')) return undefined
-        lengthText = value
-        break
-      case 'transfer-encoding':
-        if (coding !== undefined || head.slice(start, from).includes('\t')) return undefined
-        coding = value
-        break
-      case 'upgrade':
-        upgrade = upgrade === '' ? value : `${upgrade},${value}`
-        break
-      case 'keep-alive':
-        // What every Node app sends.
-        if (value === 'timeout=5') keepAliveMs = 5000
-        else {
-          keepAliveMs = Number(/(?:^|[ ,])timeout=([0-9]{1,6})(?:[ ,]|$)/i.exec(value)?.[1] ?? 0) * 1000
-          isLast = /(?:^|[ ,])(?:max|timeout)=0+(?:[ ,]|$)/i.test(value)
-        }
-        break
-      default:
-    }
-  }
-  if (from < head.length - 2) fields += head.slice(from, head.length - 2)
-
-  let statedLength = -1
-  if (lengthText !== undefined) {
-    statedLength = readNumber(lengthText)
-    if (!(statedLength <= Number.MAX_SAFE_INTEGER)) return undefined
-  }
-  if (coding !== undefined && (statedLength >= 0 || minor === 0 || coding.toLowerCase() !== 'chunked')) return undefined
-  // RFC 9112 §6.3: no body after HEAD, 1xx, 204 and 304, whatever the fields say.
-  const bodyless = method === 'HEAD' || status < 200 || status === 204 || status === 304
-  const length = bodyless ? 0 : coding !== undefined ? CHUNKED : statedLength >= 0 ? statedLength : UNTIL_CLOSE
-
-  let keepAlive = minor === 1
-  if (connection === 'keep-alive' || connection === 'Keep-Alive') keepAlive = true
-  else if (connection !== '') {
-    const options = connection.toLowerCase().split(',')
-    keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
-    fields = withoutNamed(fields, options)
-  }
-  if (isLast) keepAlive = false
-  return { status, reason: head.slice(13, linesAt - 2), fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
-}
-
-const VALUE_OF = new Map<string, RegExp>()
-// Names stand in annotations too, and those come and go.
-const VALUE_OF_MAX = 1000
-
-/** The value of one header line of a raw head, for pages and the log; '' when there is none. `name` is one of ours, never a peer's. */
-export function headValue(head: string, name: string): string {
-  let pattern = VALUE_OF.get(name)
-  if (pattern === undefined) {
-    pattern = new RegExp(`\\r\\n${name}:[\\t ]*([^\\r]*)`, 'i')
-    if (VALUE_OF.size === VALUE_OF_MAX) VALUE_OF.clear()
-    VALUE_OF.set(name, pattern)
-  }
-  const match = pattern.exec(head)
-  return match === null ? '' : withoutTrailingBlanks(match[1] as string)
-}
-
 /** Why a head is no request: the names of HTTP versions we do not speak get 505, all else 400. */
 function requestFault(head: string): ErrorCode {
   const line = /^(?:\r\n)?[^ \r\n]+ [^ \r\n]+ ([^ \r\n]*)\r\n/.exec(head)
   return line !== null && /^HTTP\/[0-9]\.[0-9]$/.test(line[1] as string) && !/^HTTP\/1\.[01]$/.test(line[1] as string) ? 'R45' : 'R40'
 }
 
-// Hosts as they were sent, and what they mean: most requests of a router are to hosts that were asked for a moment ago.
-const HOSTS = new Map<string, string>()
-const HOSTS_MAX = 4096
-
-function readHost(value: string): string | undefined {
-  const known = HOSTS.get(value)
-  if (known !== undefined) return known
-  const host = parseHost(value)
-  if (host === undefined) return undefined
-  if (HOSTS.size === HOSTS_MAX) HOSTS.clear()
-  // Copies: a piece of a head would keep the whole head in memory.
-  const own = copyOf(host)
-  HOSTS.set(copyOf(value), own)
-  return own
-}
-
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
-}
-
-function parseHost(value: string): string | undefined {
-  const match = HOST.exec(value)
-  if (match === null || (match[3] !== undefined && match[3].length === 5 && match[3] > '65535')) return undefined
-  const name = match[1]
-  if (name !== undefined) return name.length > NAME_CHARS_MAX ? undefined : name.toLowerCase()
-  const literal = match[2] as string
-  return isIPv6(literal.slice(1, -1)) ? literal.toLowerCase() : undefined
-}
-
-/** A name as cases name it. The usual spellings are known by themselves: a comparison costs less than to make a string and look it up. */
-function lowerCase(name: string): string {
-  switch (name.length) {
-    case 4:
-      if (name === 'Host' || name === 'host') return 'host'
-      break
-    case 10:
-      if (name === 'Connection' || name === 'connection') return 'connection'
-      if (name === 'Keep-Alive' || name === 'keep-alive') return 'keep-alive'
-      break
-    case 14:
-      if (name === 'Content-Length' || name === 'content-length') return 'content-length'
-      break
-    case 15:
-      if (name === 'Accept-Encoding' || name === 'accept-encoding') return 'accept-encoding'
-      break
-    case 17:
-      if (name === 'Transfer-Encoding' || name === 'transfer-encoding') return 'transfer-encoding'
-      break
-    default:
-  }
-  return name.toLowerCase()
-}
-
-/** Digits as a number; NaN when they are none, or too many. */
-function readNumber(text: string): number {
-  const { length } = text
-  if (length === 0 || length > DIGITS_MAX) return Number.NaN
-  let value = 0
-  for (let index = 0; index < length; index++) {
-    const digit = text.charCodeAt(index) - 48
-    if (digit < 0 || digit > 9) return Number.NaN
-    value = value * 10 + digit
-  }
-  return value
-}
-
 function lineCount(head: string): number {
   let count = 0
   for (let at = head.indexOf('\n'); at >= 0; at = head.indexOf('\n', at + 1)) count++
   return count
-}
-
-/**
- * Not String.trim(): that also takes 0xa0, which is no blank in HTTP, and would make two names of one. And no regular expression: one
- * that looks for blanks at the end begins anew at each blank before it, and 128 KB of them take half a minute.
- */
-export function withoutTrailingBlanks(value: string): string {
-  let end = value.length
-  while (end > 0 && (value.charCodeAt(end - 1) === 32 || value.charCodeAt(end - 1) === 9)) end--
-  return end === value.length ? value : value.slice(0, end)
-}
-
-function withoutBlanks(value: string): string {
-  let start = 0
-  while (start < value.length && (value.charCodeAt(start) === 32 || value.charCodeAt(start) === 9)) start++
-  return withoutTrailingBlanks(start === 0 ? value : value.slice(start))
-}
-
-function hasOption(options: readonly string[], wanted: string): boolean {
-  return options.some(option => option === wanted || withoutBlanks(option) === wanted)
-}
-
-/** Lines without those that Connection names, in one pass: a client may name thousands. */
-function withoutNamed(fields: string, options: readonly string[]): string {
-  const named = new Set<string>()
-  for (const option of options) {
-    const name = withoutBlanks(option)
-    if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && !END_TO_END.has(name)) named.add(name)
-  }
-  if (named.size === 0) return fields
-  const lines = fields.split('\r\n')
-  return lines.filter(line => !named.has(line.slice(0, line.indexOf(':')).toLowerCase())).join('\r\n')
 }
 
 /** An upgrade to h2c or TLS would carry requests past every check of ours (CVE class h2csmuggler), so it is never passed on. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { CHUNKED, UNTIL_CLOSE } from './body.ts'
-import { headValue, parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from './head.ts'
+import { CHUNKED } from './body.ts'
+import { parseRequestHead, type RequestHead } from './request-head.ts'
 
 const LIMITS = { requestLineBytesMax: 16 * 1024, fieldCountMax: 200 }
 
@@ -119,7 +119,6 @@ suite('parseRequestHead() drops', () => {
       const blanks = ' '.repeat(120_000)
       const before = performance.now()
       accepted(`GET / HTTP/1.1\r\nHost: a\r\n${field}${blanks}x\r\n\r\n`)
-      parseResponseHead(`HTTP/1.1 200 OK\r\n${field}${blanks}x\r\n\r\n`, 'GET')
       assert.ok(performance.now() - before < 500)
     })
   }
@@ -297,106 +296,8 @@ suite('parseRequestHead() refuses', () => {
   }
 })
 
-suite('parseResponseHead() reads', () => {
-  test('status, reason, fields and length', () => {
-    const head = parsed(
-      'HTTP/1.1 200 Very OK\r\nServer: x\r\nContent-Length: 3\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5, max=100\r\nX_Y: z\r\n\r\n',
-    )
-    assert.deepEqual(head, {
-      status: 200,
-      reason: 'Very OK',
-      fields: 'Server: x\r\nX_Y: z\r\n',
-      length: 3,
-      statedLength: 3,
-      keepAlive: true,
-      keepAliveMs: 5000,
-      upgrade: '',
-    })
-  })
-  test('an answer without reason, with or without the blank', () => {
-    assert.equal(parsed('HTTP/1.1 204\r\n\r\n').reason, '')
-    assert.equal(parsed('HTTP/1.1 204 \r\n\r\n').reason, '')
-  })
-  test('no length as until the connection closes', () => assert.equal(parsed('HTTP/1.1 200 OK\r\n\r\n').length, UNTIL_CLOSE))
-  test('chunked', () => assert.equal(parsed('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n').length, CHUNKED))
-  test('no body after HEAD, 1xx, 204 and 304, whatever it says', () => {
-    assert.equal(parsed('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n', 'HEAD').length, 0)
-    assert.equal(parsed('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n', 'HEAD').statedLength, 9)
-    for (const status of [100, 103, 204, 304]) assert.equal(parsed(`HTTP/1.1 ${status} x\r\nContent-Length: 9\r\n\r\n`).length, 0)
-    assert.equal(parsed('HTTP/1.1 304 x\r\nTransfer-Encoding: chunked\r\n\r\n').length, 0)
-  })
-  test('HTTP/1.0 as closing unless it says otherwise', () => {
-    assert.equal(parsed('HTTP/1.0 200 OK\r\n\r\n').keepAlive, false)
-    assert.equal(parsed('HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n').keepAlive, true)
-  })
-  test('without the fields that Connection names', () =>
-    assert.equal(parsed('HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nConnection: a\r\n\r\n').fields, 'C: d\r\n'))
-})
-
-suite('parseResponseHead() refuses', () => {
-  for (const line of [
-    'garbage',
-    'HTTP/2.0 200 OK',
-    'HTTP/1.1 99 x',
-    'HTTP/1.1 600 x',
-    'HTTP/1.1 1000 x',
-    'HTTP/1.1  200 x',
-    'HTTP/1.1 20x',
-    'HTTP/1.1',
-    'http/1.1 200 OK',
-    'HTTP/1.1 200\tOK',
-    ' HTTP/1.1 200 OK',
-    'HTTP/1.1 200 O\0K',
-    'HTTP/1.1 200 O\rK',
-    '\r\nHTTP/1.1 200 OK',
-  ]) {
-    test(`the status line ${JSON.stringify(line)}`, () =>
-      assert.equal(parseResponseHead(`${line}\r\nContent-Length: 0\r\n\r\n`, 'GET'), undefined))
-  }
-  for (const lines of [
-    'Content-Length: 3\r\nTransfer-Encoding: chunked',
-    'Content-Length: 3\r\nContent-Length: 3',
-    'Content-Length: 3\r\nContent-Length: 4',
-    'Content-Length: 3, 3',
-    'Content-Length: -1',
-    'Content-Length: 0x3',
-    'Content-Length: 9223372036854775808',
-    'Transfer-Encoding: gzip',
-    'Transfer-Encoding: gzip, chunked',
-    'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked',
-    'Transfer-Encoding : chunked',
-    'Transfer-Encoding: chunked\t',
-    'Transfer-Encoding:\tchunked',
-    'Content-Length: 3\t',
-    'A: b\r\n c',
-    'A: \0',
-    'A: b\rC: d',
-    'A: b\nC: d',
-    ': b',
-    'A B: c',
-  ]) {
-    test(JSON.stringify(lines), () => assert.equal(parseResponseHead(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\n`, 'GET'), undefined))
-  }
-  test('an interim answer of HTTP/1.0', () => assert.equal(parseResponseHead('HTTP/1.0 103 x\r\n\r\n', 'GET'), undefined))
-  test('Transfer-Encoding in HTTP/1.0', () =>
-    assert.equal(parseResponseHead('HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'GET'), undefined))
-})
-
-suite('headValue()', () => {
-  test('finds a field in any case and none where there is none', () => {
-    assert.equal(headValue('GET / HTTP/1.1\r\nUser-AGENT:  x y \r\n\r\n', 'user-agent'), 'x y')
-    assert.equal(headValue('GET / HTTP/1.1\r\nA: user-agent: x\r\n\r\n', 'user-agent'), '')
-  })
-})
-
 function accepted(head: string): RequestHead {
   const result = parseRequestHead(head, LIMITS)
   assert.ok(typeof result === 'object', `refused with ${String(result)}`)
-  return result
-}
-
-function parsed(head: string, method = 'GET'): ResponseHead {
-  const result = parseResponseHead(head, method)
-  assert.ok(result)
   return result
 }
