@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { FLAG, FRAME, FRAME_HEAD, writeFrameHead } from './frames.ts'
+import { FLAG, FRAME, FRAME_HEAD, type Http2Code, write32, writeFrameHead } from './frames.ts'
 
 const ROOM = 64 * 1024
 const FREE_MAX = 32
@@ -71,6 +71,53 @@ export class Outbox {
     if (type !== FRAME.data && type !== FRAME.headers) return false
     this.#memory[this.#lastFrame + 4] = (this.#memory[this.#lastFrame + 4] as number) | FLAG.endStream
     return true
+  }
+
+  /** SETTINGS of ours, RFC 9113 §6.5. */
+  settings(pairs: readonly (readonly [setting: number, value: number])[]): void {
+    const { memory, at } = this.frame(pairs.length * 6, FRAME.settings, 0, 0)
+    for (const [index, [setting, value]] of pairs.entries()) {
+      memory[at + index * 6] = 0
+      memory[at + index * 6 + 1] = setting
+      write32(memory, at + index * 6 + 2, value)
+    }
+  }
+
+  windowUpdate(stream: number, bytes: number): void {
+    const { memory, at } = this.frame(4, FRAME.windowUpdate, 0, stream)
+    write32(memory, at, bytes)
+  }
+
+  reset(stream: number, code: Http2Code): void {
+    const { memory, at } = this.frame(4, FRAME.reset, 0, stream)
+    write32(memory, at, code)
+  }
+
+  /** @param last the highest stream that was or may be acted on */
+  goAway(last: number, code: Http2Code): void {
+    const { memory, at } = this.frame(8, FRAME.goAway, 0, 0)
+    write32(memory, write32(memory, at, last), code)
+  }
+
+  /** Answers a PING with its own payload. */
+  pong(bytes: Buffer, start: number, end: number): void {
+    const { memory, at } = this.frame(8, FRAME.ping, FLAG.ack, 0)
+    bytes.copy(memory, at, start, end)
+  }
+
+  /** A header block as HEADERS, and CONTINUATION where one frame does not hold it. */
+  headers(stream: number, block: Buffer, size: number, frameBytesMax: number, ends: boolean): void {
+    for (let start = 0; start === 0 || start < size; start += frameBytesMax) {
+      const length = Math.min(frameBytesMax, size - start)
+      const flags = (start + length === size ? FLAG.endHeaders : 0) | (ends && start === 0 ? FLAG.endStream : 0)
+      const { memory, at } = this.frame(length, start === 0 ? FRAME.headers : FRAME.continuation, flags, stream)
+      block.copy(memory, at, start, start + length)
+    }
+  }
+
+  /** Ends our side of a stream: on its last frame where that has not left yet. */
+  end(stream: number): void {
+    if (!this.endLast(stream)) this.frame(0, FRAME.data, FLAG.endStream, stream)
   }
 
   /** Hands what was gathered to the socket. */

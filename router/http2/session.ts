@@ -20,13 +20,13 @@ import {
   SETTING,
   WINDOW_DEFAULT,
   WINDOW_MAX,
-  write32,
 } from './frames.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
 import { Outbox } from './outbox.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { MALFORMED, RequestFields, TrailerFields } from './request.ts'
+import { pumpInTurn } from './share.ts'
 import { Stream } from './stream.ts'
 import type { Turn } from './turn.ts'
 
@@ -45,8 +45,6 @@ const CLOSED = 3
 
 /** Resets that are the client's fault. */
 const BLAMED = new Set<Http2Code>([CODE.protocolError, CODE.flowControlError, CODE.streamClosed, CODE.enhanceYourCalm])
-/** The bytes of one DATA frame in turn, when several streams wait for the same connection. */
-const SHARE_BYTES = 16 * 1024
 /** A block that has room in this is one frame, whatever the client's limit: it cannot be lower (RFC 9113 §6.5.2). */
 const HEADERS_ROOM = FRAME_BYTES_MAX
 /** A body up to this that came with its head goes on with it as one string, so that the request can be sent again. */
@@ -154,7 +152,7 @@ export class Session implements Receiver, Timed {
   drain(): void {
     if (this.#goingAway || this.#state >= ENDING) return
     this.#goingAway = true
-    this.#sendGoAway(CODE.noError)
+    this.#outbox.goAway(this.#lastStream, CODE.noError)
     this.#closeIfDone()
     this.turn()
   }
@@ -218,13 +216,7 @@ export class Session implements Receiver, Timed {
     }
     if (blockMemory.length < room) blockMemory = Buffer.allocUnsafeSlow(room)
     const size = this.#encoder.encode(blockMemory, 0, status, fields, contentLength)
-    const most = Math.min(this.peer.frameBytesMax, FRAME_BYTES_MAX)
-    for (let at = 0; at === 0 || at < size; at += most) {
-      const length = Math.min(most, size - at)
-      const flags = (at + length === size ? FLAG.endHeaders : 0) | (ends && at === 0 ? FLAG.endStream : 0)
-      const frame = this.#outbox.frame(length, at === 0 ? FRAME.headers : FRAME.continuation, flags, stream.id)
-      blockMemory.copy(frame.memory, frame.at, at, at + length)
-    }
+    this.#outbox.headers(stream.id, blockMemory, size, Math.min(this.peer.frameBytesMax, FRAME_BYTES_MAX), ends)
     stream.framedBytes += size + FRAME_HEAD
   }
 
@@ -263,12 +255,11 @@ export class Session implements Receiver, Timed {
 
   /** Ends our side of a stream: on its last frame where that has not left yet. */
   sendEnd(stream: number): void {
-    if (!this.#outbox.endLast(stream)) this.#outbox.frame(0, FRAME.data, FLAG.endStream, stream)
+    this.#outbox.end(stream)
   }
 
   sendReset(stream: number, code: Http2Code): void {
-    const frame = this.#outbox.frame(4, FRAME.reset, 0, stream)
-    write32(frame.memory, frame.at, code)
+    this.#outbox.reset(stream, code)
     this.#resetByUs.add(stream)
     if (this.#resetByUs.size > this.limits.resetStreamsKept) {
       const [oldest] = this.#resetByUs
@@ -280,8 +271,7 @@ export class Session implements Receiver, Timed {
   }
 
   sendWindowUpdate(stream: number, bytes: number): void {
-    const frame = this.#outbox.frame(4, FRAME.windowUpdate, 0, stream)
-    write32(frame.memory, frame.at, bytes)
+    this.#outbox.windowUpdate(stream, bytes)
     this.turn()
   }
 
@@ -390,19 +380,13 @@ export class Session implements Receiver, Timed {
 
   #greet(): void {
     const { limits } = this
-    const settings = [
+    this.#outbox.settings([
       [SETTING.maxConcurrentStreams, limits.streamsMax],
       [SETTING.initialWindowSize, limits.streamWindow],
       [SETTING.maxHeaderListSize, Math.min(WINDOW_MAX, this.#listBytesMax)],
       [SETTING.enableConnectProtocol, 1],
       [SETTING.noRfc7540Priorities, 1],
-    ] as const
-    const { memory, at } = this.#outbox.frame(settings.length * 6, FRAME.settings, 0, 0)
-    for (const [index, [setting, value]] of settings.entries()) {
-      memory[at + index * 6] = 0
-      memory[at + index * 6 + 1] = setting
-      write32(memory, at + index * 6 + 2, value)
-    }
+    ])
     this.sendWindowUpdate(0, limits.connectionWindow - WINDOW_DEFAULT)
   }
 
@@ -603,8 +587,7 @@ export class Session implements Receiver, Timed {
     if (id !== 0) return this.#wrong(CODE.protocolError)
     if (end - start !== 8) return this.#wrong(CODE.frameSizeError)
     if (flags & FLAG.ack) return this.#spend(COST.unknown)
-    const frame = this.#outbox.frame(8, FRAME.ping, FLAG.ack, 0)
-    bytes.copy(frame.memory, frame.at, start, end)
+    this.#outbox.pong(bytes, start, end)
     return this.#spend(COST.ping)
   }
 
@@ -639,14 +622,7 @@ export class Session implements Receiver, Timed {
 
   /** Sends of what the streams have queued, each a share in turn, until windows or socket are full. */
   #pump(): void {
-    let progress = true
-    while (progress && !this.#blocked) {
-      progress = false
-      for (const stream of this.#stalled) {
-        if (stream.hasQueue && stream.pump(SHARE_BYTES)) progress = true
-        if (this.#blocked) break
-      }
-    }
+    pumpInTurn(this.#stalled, () => this.#blocked)
     if (this.#blocked) return
     for (const stream of [...this.#stalled]) {
       if (stream.hasQueue) continue
@@ -698,7 +674,7 @@ export class Session implements Receiver, Timed {
   /** Ends the connection with an error. @returns -1, so that reading stops */
   #fail(code: Http2Code, refusal?: ErrorCode): -1 {
     if (this.#state >= ENDING) return -1
-    this.#sendGoAway(code)
+    this.#outbox.goAway(this.#lastStream, code)
     this.#state = ENDING
     for (const stream of [...this.#streams.values()]) stream.lost('R47')
     this.#host.refused(refusal ?? 'R40', '', this.client, 0)
@@ -712,11 +688,6 @@ export class Session implements Receiver, Timed {
   #wrong(code: Http2Code): false {
     this.#fail(code)
     return false
-  }
-
-  #sendGoAway(code: Http2Code): void {
-    const frame = this.#outbox.frame(8, FRAME.goAway, 0, 0)
-    write32(frame.memory, write32(frame.memory, frame.at, this.#lastStream), code)
   }
 
   #closeIfDone(): void {

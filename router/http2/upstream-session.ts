@@ -6,25 +6,14 @@ import type { ErrorCode } from '../serve/errors.ts'
 import type { Endpoint } from '../table/route.ts'
 import { Calm, COST } from './calm.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
-import {
-  CODE,
-  FLAG,
-  FRAME,
-  FRAME_BYTES_MAX,
-  type Http2Code,
-  PREFACE,
-  read32,
-  SETTING,
-  WINDOW_DEFAULT,
-  WINDOW_MAX,
-  write32,
-} from './frames.ts'
+import { CODE, FLAG, FRAME, FRAME_BYTES_MAX, type Http2Code, PREFACE, read32, SETTING, WINDOW_DEFAULT, WINDOW_MAX } from './frames.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
 import type { Http2Limits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { ResponseFields, TrailingFields } from './response.ts'
+import { pumpInTurn } from './share.ts'
 import { Turn, type TurnMember } from './turn.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
@@ -38,8 +27,6 @@ const OPEN = 1
 const ENDING = 2
 const CLOSED = 3
 
-/** The bytes of one DATA frame in turn, when several streams wait for the same connection. */
-const SHARE_BYTES = 16 * 1024
 const STREAM_ID_MAX = 2 ** 31 - 1
 
 /**
@@ -226,14 +213,13 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
 
   /** Ends our side of a stream: on its last frame where that has not left yet. */
   sendEnd(id: number): void {
-    if (!this.#outbox.endLast(id)) this.#outbox.frame(0, FRAME.data, FLAG.endStream, id)
+    this.#outbox.end(id)
     this.turn()
   }
 
   sendReset(stream: UpstreamStream, code: Http2Code): void {
     if (this.#state !== OPEN) return
-    const frame = this.#outbox.frame(4, FRAME.reset, 0, stream.id)
-    write32(frame.memory, frame.at, code)
+    this.#outbox.reset(stream.id, code)
     this.#resetByUs.set(stream.id, stream.receiveWindow)
     if (this.#resetByUs.size > this.#limits.resetStreamsKept) {
       const [oldest] = this.#resetByUs.keys()
@@ -243,8 +229,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   }
 
   sendWindowUpdate(id: number, bytes: number): void {
-    const frame = this.#outbox.frame(4, FRAME.windowUpdate, 0, id)
-    write32(frame.memory, frame.at, bytes)
+    this.#outbox.windowUpdate(id, bytes)
     this.turn()
   }
 
@@ -329,18 +314,12 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   #greet(): void {
     if (this.#state !== CONNECTING) return
     this.#socket.write(PREFACE)
-    const settings = [
+    this.#outbox.settings([
       [SETTING.enablePush, 0],
       [SETTING.initialWindowSize, this.streamWindow],
       [SETTING.maxHeaderListSize, this.#pool.limits.responseHeadBytesMax],
       [SETTING.noRfc7540Priorities, 1],
-    ] as const
-    const { memory, at } = this.#outbox.frame(settings.length * 6, FRAME.settings, 0, 0)
-    for (const [index, [setting, value]] of settings.entries()) {
-      memory[at + index * 6] = 0
-      memory[at + index * 6 + 1] = setting
-      write32(memory, at + index * 6 + 2, value)
-    }
+    ])
     this.sendWindowUpdate(0, this.#limits.upstreamConnectionWindow - WINDOW_DEFAULT)
   }
 
@@ -363,13 +342,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
     const room = HpackEncoder.room(lines)
     if (blockMemory.length < room) blockMemory = Buffer.allocUnsafeSlow(room)
     const size = this.#encoder.encode(blockMemory, 0, 0, lines, -1)
-    const most = Math.min(this.peer.frameBytesMax, FRAME_BYTES_MAX)
-    for (let at = 0; at === 0 || at < size; at += most) {
-      const length = Math.min(most, size - at)
-      const flags = (at + length === size ? FLAG.endHeaders : 0) | (ends && at === 0 ? FLAG.endStream : 0)
-      const frame = this.#outbox.frame(length, at === 0 ? FRAME.headers : FRAME.continuation, flags, id)
-      blockMemory.copy(frame.memory, frame.at, at, at + length)
-    }
+    this.#outbox.headers(id, blockMemory, size, Math.min(this.peer.frameBytesMax, FRAME_BYTES_MAX), ends)
   }
 
   #headers(flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
@@ -509,8 +482,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
     if (id !== 0) return this.#wrong(CODE.protocolError)
     if (end - start !== 8) return this.#wrong(CODE.frameSizeError)
     if (flags & FLAG.ack) return this.#spend(COST.unknown)
-    const frame = this.#outbox.frame(8, FRAME.ping, FLAG.ack, 0)
-    bytes.copy(frame.memory, frame.at, start, end)
+    this.#outbox.pong(bytes, start, end)
     return this.#spend(COST.ping)
   }
 
@@ -554,14 +526,7 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
 
   /** Sends of what the uploads have queued, each a share in turn, until windows or socket are full. */
   #pump(): void {
-    let progress = true
-    while (progress && !this.#blocked) {
-      progress = false
-      for (const request of this.#stalled) {
-        if (request.hasQueue && request.pump(SHARE_BYTES)) progress = true
-        if (this.#blocked) break
-      }
-    }
+    pumpInTurn(this.#stalled, () => this.#blocked)
     if (this.#blocked) return
     for (const request of [...this.#stalled]) {
       if (request.hasQueue) continue
@@ -606,20 +571,15 @@ export class UpstreamSession implements Receiver, Timed, FrameSink, TurnMember {
   /** The app has broken the protocol. @returns false, so that reading stops */
   #wrong(code: Http2Code, told: ErrorCode = 'R34'): false {
     if (this.#state > OPEN) return false
-    this.#sendGoAway(code)
+    this.#outbox.goAway(0, code)
     this.#end()
     this.#failAll(told)
     return false
   }
 
-  #sendGoAway(code: Http2Code): void {
-    const frame = this.#outbox.frame(8, FRAME.goAway, 0, 0)
-    write32(frame.memory, write32(frame.memory, frame.at, 0), code)
-  }
-
   #closeIfDone(): void {
     if (this.#state !== OPEN || this.#streams.size > 0 || !this.#goingAway) return
-    this.#sendGoAway(CODE.noError)
+    this.#outbox.goAway(0, CODE.noError)
     this.#end()
   }
 

@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { selfSigned } from '../../kernel/x509.ts'
 import { addressMatcher } from '../table/route.ts'
-import { type Bed, type BedOptions, ok, RawClient, startApp, startBed, startHttpApp, until } from './testbed.ts'
+import { type Bed, type BedOptions, ok, RawClient, startApp, startBed, startEndlessApp, startHttpApp, until } from './testbed.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n'
 const LAST = 'GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
@@ -152,21 +152,6 @@ for (const port of ['http', 'https'] as const) {
       assert.equal(clients.filter(client => client.text === '').length, 4)
       for (const client of [...clients, honest]) client.destroy()
     })
-  })
-}
-
-/** Answers without end, at the pace of the router. */
-function startEndlessApp() {
-  return startApp(socket => {
-    const block = Buffer.alloc(1 << 16)
-    const fill = () => {
-      while (!socket.destroyed && socket.write(block));
-    }
-    socket.once('data', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      fill()
-    })
-    socket.on('drain', fill)
   })
 }
 

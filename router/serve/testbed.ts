@@ -95,6 +95,21 @@ export async function startHttpApp(answer: (request: TestRequest, count: number)
   })
 }
 
+/** Starts an app that answers without end, as fast as the router takes it. */
+export function startEndlessApp(): Promise<TestApp> {
+  return startApp(socket => {
+    const block = Buffer.alloc(1 << 18)
+    const fill = () => {
+      while (!socket.destroyed && socket.write(block));
+    }
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      fill()
+    })
+    socket.on('drain', fill)
+  })
+}
+
 /** A plain answer with a Content-Length. */
 export function ok(body: string, fields = ''): string {
   return `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`

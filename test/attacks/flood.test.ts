@@ -6,7 +6,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { selfSigned } from '../../kernel/x509.ts'
-import { type Bed, ok, RawClient, startApp, startBed, startHttpApp, type TestApp, until } from '../../router/serve/testbed.ts'
+import {
+  type Bed,
+  ok,
+  RawClient,
+  startApp,
+  startBed,
+  startEndlessApp,
+  startHttpApp,
+  type TestApp,
+  until,
+} from '../../router/serve/testbed.ts'
 
 const platform = selfSigned({ names: ['platform.test'], days: 1 })
 const GOOD = 'GET / HTTP/1.1\r\nHost: good.test\r\nConnection: close\r\n\r\n'
@@ -37,7 +47,7 @@ suite('Others are served at once', () => {
 
   test('while one app hangs with five hundred requests, and one sends as fast as it can to a client who does not read', async () => {
     await using hung = await startApp(() => {})
-    await using loud = await startLoudApp()
+    await using loud = await startEndlessApp()
     await using good = await startHttpApp(() => ok('good'))
     await using bed = await startBed({ apps: { 'hung.test': hung, 'loud.test': loud, 'good.test': good } })
     for (let index = 0; index < 500; index++) bed.send('GET / HTTP/1.1\r\nHost: hung.test\r\n\r\n')
@@ -183,20 +193,6 @@ async function slowest(bed: Bed, count: number): Promise<number> {
     longest = Math.max(longest, performance.now() - began)
   }
   return longest
-}
-
-function startLoudApp(): Promise<TestApp> {
-  return startApp(socket => {
-    const block = Buffer.alloc(1 << 18)
-    const fill = () => {
-      while (!socket.destroyed && socket.write(block));
-    }
-    socket.once('data', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      fill()
-    })
-    socket.on('drain', fill)
-  })
 }
 
 function clientOf(port: number): RawClient {
