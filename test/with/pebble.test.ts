@@ -66,12 +66,12 @@ else
       await world.want('www.shop.test')
       const { serial } = await world.shown('www.shop.test')
       const load = world.load('www.shop.test', 50)
+      await load.answers(20, () => true)
       await world.renew('www.shop.test')
-      await world.bed.until(async () => (await world.shown('www.shop.test')).serial !== serial)
-      const { answers, serials } = await load.stop()
-      assert.ok(answers.length > 20)
-      assert.deepEqual(new Set(answers), new Set(['200 true']))
-      assert.equal(serials.size, 2)
+      await load.answers(20, shown => shown !== serial)
+      const answers = await load.stop()
+      assert.deepEqual(new Set(answers.map(({ what }) => what)), new Set(['200 true']))
+      assert.equal(new Set(answers.map(answer => answer.serial)).size, 2)
     })
     test('are not to be had where the authority sees something else', async () => {
       await using world = await startWorld({ CONTROLLER_ACME_PRECHECK: 'false' })
@@ -90,9 +90,21 @@ interface World extends AsyncDisposable {
   /** What the router shows for a domain, once it shows a certificate for it. */
   shown(domain: string): Promise<Shown>
   says(text: RegExp): Promise<void>
-  load(domain: string, perSecond: number): { stop(): Promise<{ answers: string[]; serials: Set<string> }> }
+  load(domain: string, perSecond: number): Load
   renew(domain: string): Promise<void>
   startAnotherControlPlane(): Promise<void>
+}
+
+interface Load {
+  /** Resolves when so many answers came with a certificate whose serial number is one of those. */
+  answers(count: number, isOne: (serial: string) => boolean): Promise<void>
+  stop(): Promise<readonly Answer[]>
+}
+
+interface Answer {
+  /** Status, and whether the certificate is to be trusted; or what went wrong. */
+  readonly what: string
+  readonly serial: string
 }
 
 interface Shown {
@@ -166,25 +178,22 @@ async function startWorld(env: Record<string, string> = {}, externalAccounts?: R
     },
     says: text => bed.until(() => bed.lines.some(line => text.test(line.text))),
     load(domain, perSecond) {
-      const answers: string[] = []
-      const serials = new Set<string>()
-      const open = new Set<Promise<void>>()
+      const answers: Answer[] = []
+      const open = new Set<Promise<unknown>>()
       const timer = setInterval(() => {
         const asked = ask(domain).then(
-          ({ status, authorized, serial }) => {
-            answers.push(`${status} ${authorized}`)
-            serials.add(serial)
-          },
-          (error: unknown) => void answers.push(String(error)),
+          ({ status, authorized, serial }) => answers.push({ what: `${status} ${authorized}`, serial }),
+          (error: unknown) => answers.push({ what: String(error), serial: 'none' }),
         )
         open.add(asked)
         void asked.finally(() => open.delete(asked))
       }, 1000 / perSecond)
       return {
+        answers: (count, isOne) => bed.until(() => answers.filter(({ serial }) => isOne(serial)).length >= count),
         async stop() {
           clearInterval(timer)
           await Promise.all(open)
-          return { answers, serials }
+          return answers
         },
       }
     },
