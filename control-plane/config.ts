@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP, SocketAddress } from 'node:net'
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
+import { parseNetworks } from '../kernel/public-address.ts'
 import {
   duration,
   type Environment,
@@ -78,19 +79,6 @@ export function controlPlaneConfig(env: Environment) {
 function parseUrl(text: string): string {
   if (!/^https?:$/.test(URL.parse(text)?.protocol ?? '')) throw new TypeError(`Cannot read URL "${text}": write it as http://host:port`)
   return text
-}
-
-function parseNetworks(text: string): string[] {
-  const networks = text
-    .split(',')
-    .map(network => network.trim())
-    .filter(Boolean)
-  for (const network of networks) {
-    const [address = '', bits = ''] = network.split('/')
-    if (isIP(address) === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (isIP(address) === 4 ? 32 : 128))
-      throw new TypeError(`Cannot read network "${network}": write it as 10.0.0.0/8`)
-  }
-  return networks
 }
 
 function parseResolvers(text: string): string[] {

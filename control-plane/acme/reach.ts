@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import { connect } from 'node:tls'
 import { httpClient } from '../../kernel/http.ts'
-import { isPublicAddress } from '../deploy/public-address.ts'
+import { isPublicAddress } from '../../kernel/public-address.ts'
 import type { ChallengeType, PendingChallenge } from '../domain/automatic.ts'
 
 export interface ReachOptions {

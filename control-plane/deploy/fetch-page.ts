@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { PAGE_BYTES_MAX } from '../../kernel/contract.ts'
 import { type HttpClient, httpClient } from '../../kernel/http.ts'
-import { guardedLookup, isPublicAddress, listOf } from './public-address.ts'
+import { guardedLookup, publicOr } from '../../kernel/public-address.ts'
 
 const REDIRECTS_MAX = 3
 const WHOLE_MS_MAX = 10_000
@@ -23,9 +23,7 @@ export class PageFetcher {
 
   /** @param allowed networks that may be fetched from although they are not public, `10.1.0.0/16` */
   constructor(allowed: readonly string[]) {
-    const own = listOf(allowed.map(network => [network.split('/')[0] ?? '', Number(network.split('/')[1])] as const))
-    this.#mayConnect = address =>
-      isPublicAddress(address) || (isIP(address) !== 0 && own.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6'))
+    this.#mayConnect = publicOr(allowed)
     this.#http = httpClient({ connectTimeoutMs: 5_000, answerTimeoutMs: 5_000, lookup: guardedLookup(this.#mayConnect) })
   }
 

@@ -62,8 +62,28 @@ export function guardedLookup(mayConnect: (address: string) => boolean): LookupF
 }
 
 /** A list of networks; `bits` of each. */
-export function listOf(networks: Iterable<readonly [address: string, bits: number]>): BlockList {
+function listOf(networks: Iterable<readonly [address: string, bits: number]>): BlockList {
   const list = new BlockList()
   for (const [address, bits] of networks) list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6')
   return list
+}
+
+/** Networks between commas, each as `10.0.0.0/8`. @throws {TypeError} for anything else */
+export function parseNetworks(text: string): string[] {
+  const networks = text
+    .split(',')
+    .map(network => network.trim())
+    .filter(Boolean)
+  for (const network of networks) {
+    const [address = '', bits = '', ...rest] = network.split('/')
+    if (rest.length > 0 || isIP(address) === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (isIP(address) === 4 ? 32 : 128))
+      throw new TypeError(`Cannot read network "${network}": write it as 10.0.0.0/8`)
+  }
+  return networks
+}
+
+/** Which addresses may be connected to: those of the public internet, and those of networks that the operator allows. */
+export function publicOr(networks: readonly string[]): (address: string) => boolean {
+  const own = listOf(networks.map(network => [network.split('/')[0] ?? '', Number(network.split('/')[1])] as const))
+  return address => isPublicAddress(address) || (isIP(address) !== 0 && own.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6'))
 }

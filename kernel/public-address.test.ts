@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { guardedLookup, isPublicAddress } from './public-address.ts'
+import { guardedLookup, isPublicAddress, parseNetworks, publicOr } from './public-address.ts'
 
 suite('isPublicAddress()', () => {
   for (const address of ['93.184.216.34', '1.1.1.1', '172.32.0.1', '2606:4700::1111', '2a00:1450:4001::8'])
@@ -26,4 +26,14 @@ suite('guardedLookup()', () => {
     assert.deepEqual(found, [{ address: '127.0.0.1', family: 4 }])
     assert.equal(await resolve('127.0.0.1', () => true, false), '127.0.0.1')
   })
+})
+
+suite('parseNetworks() and publicOr()', () => {
+  test('allow what is public, and the networks that are named', () => {
+    const mayConnect = publicOr(parseNetworks('10.1.0.0/16, fd00::/8 ,'))
+    for (const address of ['1.1.1.1', '10.1.2.3', 'fd12::1']) assert.equal(mayConnect(address), true, address)
+    for (const address of ['10.2.0.1', '127.0.0.1', '::1', 'localhost', '']) assert.equal(mayConnect(address), false, address)
+  })
+  for (const text of ['10.0.0.0', '10.0.0.0/33', 'fd00::/129', 'example.com/8', '10.0.0.0/8/8x'])
+    test(`refuse ${text}`, () => assert.throws(() => parseNetworks(text), /write it as 10\.0\.0\.0\/8/))
 })
