@@ -6,7 +6,7 @@ import { suite, test } from 'node:test'
 import { guardedLookup, isPublicAddress } from '../../kernel/public-address.ts'
 import { createSigningRequest } from '../../kernel/signing-request.ts'
 import { createTestAuthority } from '../../kernel/signing-testbed.ts'
-import { AcmeClient, preferredChain, renewalId } from './client.ts'
+import { AcmeClient, preferredChain } from './client.ts'
 import { AccountKey } from './jws.ts'
 import { AcmeProblem, problemOf, retryAfter } from './problem.ts'
 import { type FakeAuthority, startFakeAuthority } from './testbed.ts'
@@ -94,16 +94,6 @@ suite('AcmeClient', { timeout: 30_000 }, () => {
       stopping.abort(new Error('stopped'))
       await assert.rejects(waiting, /stopped|abort/i)
     })
-  })
-})
-
-suite('renewalId()', () => {
-  test('is the authority’s key identifier and the serial number, positive as DER writes it', async () => {
-    const authority = await createTestAuthority('Test')
-    const { request } = await createSigningRequest(['a.test'])
-    const pem = await authority.certify(request, { notBefore: new Date(), notAfter: new Date(Date.now() + 1000) })
-    assert.match(renewalId(pem) ?? '', /^[\w-]{27}\.APAAAAI$/)
-    assert.equal(renewalId(authority.certificate), undefined)
   })
 })
 

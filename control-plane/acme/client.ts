@@ -4,6 +4,7 @@ import { delay } from '../../kernel/backoff.ts'
 import { type HttpClient, httpClient } from '../../kernel/http.ts'
 import { type AccountKey, bindExternally, type ExternalAccount, type Jws } from './jws.ts'
 import { AcmeProblem, problemOf, retryAfter } from './problem.ts'
+import { type RenewalWindow, readRenewalInfo, renewalId } from './renewal-info.ts'
 
 /** What a directory offers, RFC 8555 §7.1.1 and RFC 9773 §4. */
 interface Directory {
@@ -49,14 +50,6 @@ export interface Authorization {
   readonly status: string
   readonly identifier: { readonly type: string; readonly value: string }
   readonly challenges: readonly Challenge[]
-}
-
-/** When a certificate should be renewed, RFC 9773 §4.2. */
-export interface RenewalWindow {
-  readonly startMs: number
-  readonly endMs: number
-  /** How long the answer holds. */
-  readonly againAfterMs: number
 }
 
 interface Answer<T> {
@@ -170,11 +163,8 @@ export class AcmeClient {
     const id = renewalId(certificatePem)
     if (renewalInfo === undefined || id === undefined) return undefined
     const url = this.#checked(`${renewalInfo.replace(/\/$/, '')}/${id}`)
-    const answer = await this.#http.json<{ suggestedWindow?: { start?: string; end?: string } }>('GET', url, undefined, { signal })
-    const startMs = Date.parse(answer.body?.suggestedWindow?.start ?? '')
-    const endMs = Date.parse(answer.body?.suggestedWindow?.end ?? '')
-    if (answer.status !== 200 || !(startMs < endMs)) return undefined
-    return { startMs, endMs, againAfterMs: retryAfter(answer.headers['retry-after']) ?? 6 * 3_600_000 }
+    const { status, body, headers } = await this.#http.json('GET', url, undefined, { signal })
+    return readRenewalInfo(status, body, headers)
   }
 
   async #poll<T>(url: string, signal: AbortSignal, isDone: (now: T) => boolean): Promise<void> {
@@ -287,32 +277,6 @@ function orderOf({ body, location }: Answer<Omit<Order, 'url'>>): Order {
 export function preferredChain(chains: readonly string[], issuer: string | undefined): string {
   const found = issuer === undefined ? undefined : chains.find(chain => topIssuer(chain).includes(`CN=${issuer}`))
   return found ?? (chains[0] as string)
-}
-
-/** RFC 9773 §4.1: the authority's key identifier and the serial number. */
-export function renewalId(certificatePem: string): string | undefined {
-  const { raw } = new X509Certificate(certificatePem)
-  const serial = Buffer.from(serialOf(certificatePem), 'hex')
-  const authority = authorityKeyId(raw)
-  return authority === undefined ? undefined : `${authority.toString('base64url')}.${serial.toString('base64url')}`
-}
-
-function serialOf(pem: string): string {
-  const hex = new X509Certificate(pem).serialNumber
-  const even = hex.length % 2 === 0 ? hex : `0${hex}`
-  // DER keeps an integer positive by a leading zero.
-  return Number.parseInt(even.slice(0, 2), 16) >= 0x80 ? `00${even}` : even
-}
-
-/** id-ce-authorityKeyIdentifier (2.5.29.35) with its keyIdentifier [0], as every public authority writes it. */
-function authorityKeyId(der: Buffer): Buffer | undefined {
-  const at = der.indexOf(Buffer.from([0x06, 0x03, 0x55, 0x1d, 0x23]))
-  if (at < 0) return undefined
-  // OCTET STRING, SEQUENCE, [0]: each with a length of one octet, as a key identifier has twenty.
-  const value = at + 5
-  if (der[value] !== 0x04 || der[value + 2] !== 0x30 || der[value + 4] !== 0x80) return undefined
-  const length = der[value + 5] as number
-  return der.subarray(value + 6, value + 6 + length)
 }
 
 function topIssuer(chain: string): string {

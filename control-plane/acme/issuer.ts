@@ -25,10 +25,10 @@ import { Refusal } from '../domain/refusal.ts'
 import type { PlatformLog } from '../platform-log.ts'
 import type { Records } from '../records.ts'
 import type { Authorities, Authority } from './authorities.ts'
-import { type RenewalWindow, renewalId } from './client.ts'
 import { issue } from './issue.ts'
 import { AcmeProblem } from './problem.ts'
 import type { Reach } from './reach.ts'
+import { type RenewalWindow, renewalId } from './renewal-info.ts'
 
 export interface IssuerOptions {
   readonly api: KubernetesApi
@@ -73,6 +73,8 @@ export class Issuer {
   readonly #stopping = new AbortController()
   #leading: Promise<void> | undefined
   #reconciler: Reconciler | undefined
+  /** Ends the attempt for a domain. */
+  readonly #attempts = new Map<string, { readonly app: string; readonly ending: AbortController }>()
 
   constructor(options: IssuerOptions) {
     this.#options = options
@@ -90,6 +92,9 @@ export class Issuer {
   /** Nobody competes for the Lease of a platform on which nobody wants a certificate. */
   #changed(domain: string): void {
     this.#reconciler?.enqueue(domain.toLowerCase())
+    // Whoever it was for has no use for it any more.
+    const attempt = this.#attempts.get(domain.toLowerCase())
+    if (attempt && this.#appOf(domain) !== attempt.app) attempt.ending.abort()
     const isConcerned = this.#options.records.automatics.get(domain) !== undefined || this.#appOf(domain) !== undefined
     if (this.#leading || !isConcerned || this.#options.mode === 'off' || this.#stopping.signal.aborted) return
     const { api, namespace } = this.#options
@@ -110,6 +115,8 @@ export class Issuer {
       name: 'certificates',
       log: this.#log,
       retryMinMs: 1_000,
+      // They wait for others nearly all the time, ten seconds and more for a domain that leads nowhere.
+      concurrency: 16,
       reconcile: (domain, stopping) => this.#reconcile(domain, AbortSignal.any([signal, stopping])),
     })
     this.#reconciler = reconciler
@@ -154,7 +161,7 @@ export class Issuer {
     if (step.do === 'forget') await automatics.remove(domain)
     else if (step.do === 'retire') await this.#change(standing, retire)
     else if (step.do === 'ask') await this.#schedule(standing, signal)
-    else if (step.do === 'obtain') await this.#obtain(standing, step.renews, signal)
+    else if (step.do === 'obtain') await this.#attempt(standing, step.renews, signal)
     return step.do === 'forget' || signal.aborted ? undefined : { againAfterMs: 0 }
   }
 
@@ -174,6 +181,16 @@ export class Issuer {
     } catch (error) {
       this.#log.debug('renewal window not told', { domain, error: (error as Error).message })
       return undefined
+    }
+  }
+
+  async #attempt(record: Automatic, renews: boolean, stopping: AbortSignal): Promise<void> {
+    const ending = new AbortController()
+    this.#attempts.set(record.domain, { app: record.app, ending })
+    try {
+      await this.#obtain(record, renews, AbortSignal.any([stopping, ending.signal]))
+    } finally {
+      this.#attempts.delete(record.domain)
     }
   }
 

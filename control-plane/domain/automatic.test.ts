@@ -36,10 +36,32 @@ suite('nextStep()', () => {
       assert.equal(nextStep({ ...record, askAt: iso(99 * DAY) }, 'shop', T0 + 60 * DAY).do, 'obtain')
     }
   })
-  test('keeps a window that it was told before, and its moment within it', () => {
-    const window = { startMs: T0 + 50 * DAY, endMs: T0 + 52 * DAY, againAfterMs: HOUR }
+  test('chooses one moment of a window, each as likely, and another one of another window', () => {
+    const window = { startMs: T0 + 50 * DAY, endMs: T0 + 60 * DAY, againAfterMs: HOUR }
+    const moments = [0, 0.25, 1].map(chance => scheduled(got(NEW, 90), window, T0, chance).renewAt)
+    assert.deepEqual(moments, [iso(50 * DAY), iso(52.5 * DAY), iso(60 * DAY)])
     const told = scheduled(got(NEW, 90), window, T0, 0.1)
     assert.equal(scheduled(told, window, T0 + HOUR, 0.9).renewAt, told.renewAt)
+    assert.equal(scheduled(told, undefined, T0 + HOUR, 0.9).renewAt, told.renewAt)
+    assert.equal(scheduled(told, { ...window, startMs: T0 + 40 * DAY }, T0 + HOUR, 0).renewAt, iso(40 * DAY))
+    assert.equal(got(told, 90).window, undefined)
+  })
+  for (const [said, ms] of [
+    [undefined, 6 * HOUR],
+    [0, MINUTE],
+    [30_000, MINUTE],
+    [HOUR, HOUR],
+    [7 * DAY, DAY],
+  ] as const)
+    test(`asks again after ${ms / MINUTE} minutes where the authority says ${said}`, () => {
+      const window = { startMs: T0 + 50 * DAY, endMs: T0 + 60 * DAY, ...(said !== undefined && { againAfterMs: said }) }
+      assert.equal(scheduled(got(NEW, 90), window, T0, 0).askAt, iso(ms))
+    })
+  test('tells where the authority says why it wants it sooner, once', () => {
+    const window = { startMs: T0, endMs: T0 + DAY, explanation: 'https://ca.test/why' }
+    const told = scheduled(scheduled(got(NEW, 90), window, T0, 0), window, T0 + HOUR, 0)
+    assert.match(told.events.at(-1)?.message ?? '', /see https:\/\/ca\.test\/why$/)
+    assert.equal(told.events.length, 2)
   })
   test('is never asked for by the same clock twice: whatever was done moves a time', () => {
     let record: Automatic = NEW

@@ -39,6 +39,8 @@ export interface Automatic {
   readonly renewAt?: string
   /** When the authority is to be asked again when to renew. */
   readonly askAt?: string
+  /** Within which it wants the renewal, as it said last; absent: it did not say. */
+  readonly window?: { readonly start: string; readonly end: string }
   /** Failures since the last success. */
   readonly failures: number
   /** Those of them in which an authority refused. */
@@ -122,7 +124,7 @@ export function issued(
   nowMs: number,
   chance: number,
 ): Automatic {
-  const { order: _order, challenge: _challenge, nextAttemptAt: _next, lastError: _error, ...rest } = record
+  const { order: _order, challenge: _challenge, nextAttemptAt: _next, lastError: _error, window: _window, ...rest } = record
   const renewMs = renewTime(got.notBefore.getTime(), got.notAfter.getTime(), chance)
   const message = `Certificate for ${record.domain} issued, valid until ${got.notAfter.toISOString()}`
   return note(
@@ -170,20 +172,29 @@ export function failed(record: Automatic, failure: Failure, nowMs: number, chanc
   )
 }
 
-/** What changes when the authority has said when to renew. @param window absent: it does not say, or could not be asked */
+/**
+ * What changes when the authority has said when to renew (RFC 9773 §4.2): a moment of its window, each as likely as the other, and chosen once
+ * for a window, or asking often would make the moment early.
+ *
+ * @param window absent: it does not say, or could not be asked; what was chosen before stands
+ */
 export function scheduled(
   record: Automatic,
-  window: { readonly startMs: number; readonly endMs: number; readonly againAfterMs: number } | undefined,
+  window: { readonly startMs: number; readonly endMs: number; readonly againAfterMs?: number; readonly explanation?: string } | undefined,
   nowMs: number,
   chance: number,
 ): Automatic {
+  // §4.3.2 of what bounds are sane, §4.3.3 of six hours.
   const againMs = Math.min(Math.max(window?.againAfterMs ?? 6 * HOUR_MS, MINUTE_MS), DAY_MS)
   const askAt = new Date(nowMs + againMs).toISOString()
   if (!window) return { ...record, askAt }
-  const renewMs = timeOf(record.renewAt)
-  const isWithin = renewMs >= window.startMs && renewMs <= window.endMs
-  const chosenMs = isWithin ? renewMs : window.startMs + (window.endMs - window.startMs) * chance
-  return { ...record, askAt, renewAt: new Date(chosenMs).toISOString() }
+  const told = { start: new Date(window.startMs).toISOString(), end: new Date(window.endMs).toISOString() }
+  if (record.window?.start === told.start && record.window.end === told.end) return { ...record, askAt }
+  const chosenMs = window.startMs + (window.endMs - window.startMs) * chance
+  const next = { ...record, askAt, window: told, renewAt: new Date(chosenMs).toISOString() }
+  if (window.explanation === undefined) return next
+  const message = `The certificate authority wants ${record.domain} to be renewed before ${told.end}, see ${window.explanation}`
+  return note(next, { time: new Date(nowMs).toISOString(), type: 'Normal', status: 'RenewalWanted', message })
 }
 
 /** Adds an event; the same one again only moves its time. */
