@@ -6,6 +6,7 @@ import type { Log } from '../kernel/log.ts'
 import { createMetrics, type Metrics } from '../kernel/metrics.ts'
 import { guardedLookup, isPublicAddress } from '../kernel/public-address.ts'
 import { Authorities, authoritiesFor, operatorsAuthorities } from './acme/authorities.ts'
+import { Caa } from './acme/caa.ts'
 import { Issuer, type IssuerTimes } from './acme/issuer.ts'
 import { Reach } from './acme/reach.ts'
 import { appRoutes } from './api/app-routes.ts'
@@ -215,6 +216,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           challenge: config.acmeChallenge,
           authoritiesOf: app => authoritiesFor(records.issuers.get(app), operators),
         },
+        caa: new Caa(resolvers),
         reach: config.acmePrecheck ? new Reach({ httpPort: acmeHttpPort, httpsPort: acmeHttpsPort, resolvers }) : undefined,
         ...(chain !== undefined && { chain }),
         ...(options.acmeTimes && { times: options.acmeTimes }),

@@ -13,7 +13,7 @@ interface Directory {
   readonly newOrder: string
   readonly revokeCert?: string
   readonly renewalInfo?: string
-  readonly meta?: { readonly termsOfService?: string; readonly externalAccountRequired?: boolean }
+  readonly meta?: { readonly termsOfService?: string; readonly externalAccountRequired?: boolean; readonly caaIdentities?: unknown }
 }
 
 export interface AcmeOptions {
@@ -65,6 +65,7 @@ const POLL_MS = 1_000
 const POLL_MS_MAX = 30_000
 const ORDER_MS_MAX = 5 * 60_000
 const CHAINS_MAX = 6
+const IDENTITIES_MAX = 20
 
 /**
  * Speaks with one ACME server on behalf of one account (RFC 8555). A refused nonce is tried again with another, as the RFC asks; every
@@ -94,6 +95,13 @@ export class AcmeClient {
 
   keyAuthorization(token: string): string {
     return this.#options.account.keyAuthorization(token)
+  }
+
+  /** By which names the authority calls itself in CAA records; none where it does not say. */
+  async identities(signal: AbortSignal): Promise<string[]> {
+    const { meta } = await this.#find(signal)
+    const named = Array.isArray(meta?.caaIdentities) ? meta.caaIdentities : []
+    return named.filter(name => typeof name === 'string' && /^[\w.-]{1,253}$/.test(name)).slice(0, IDENTITIES_MAX)
   }
 
   /** Orders a certificate. @param replaces the id of the certificate that it renews (RFC 9773 §5) */

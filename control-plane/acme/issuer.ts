@@ -25,6 +25,7 @@ import { Refusal } from '../domain/refusal.ts'
 import type { PlatformLog } from '../platform-log.ts'
 import type { Records } from '../records.ts'
 import type { Authorities, Authority } from './authorities.ts'
+import type { Caa, Permission } from './caa.ts'
 import { issue } from './issue.ts'
 import { AcmeProblem } from './problem.ts'
 import type { Reach } from './reach.ts'
@@ -44,6 +45,7 @@ export interface IssuerOptions {
   authoritiesOf(app: string): readonly Authority[]
   /** Absent: nobody looks before an authority does. */
   readonly reach: Reach | undefined
+  readonly caa: Caa
   readonly challenge: ChallengeType | 'auto'
   readonly chain?: string
   readonly times?: Partial<IssuerTimes>
@@ -197,7 +199,7 @@ export class Issuer {
   async #obtain(record: Automatic, renews: boolean, stopping: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(ATTEMPT_MS_MAX)])
     const { domain, app } = record
-    const authority = this.#chooseAuthority(record)
+    const { authority, types, why } = await this.#chooseAuthority(record, signal)
     const pausedMs = this.#options.authorities.pausedMs(authority, Date.now())
     if (pausedMs > 0) {
       const until = new Date(Date.now() + pausedMs).toISOString()
@@ -205,7 +207,8 @@ export class Issuer {
       return
     }
     try {
-      const challengeType = await this.#findWay(record, signal)
+      if (why !== undefined) throw new Unreachable(why)
+      const challengeType = await this.#findWay(record, types, signal)
       const client = await this.#options.authorities.open(authority)
       const replaces = renews && record.directory === authority.url ? renewalId(record.certificate as string) : undefined
       const got = await issue({
@@ -228,19 +231,39 @@ export class Issuer {
     }
   }
 
-  #chooseAuthority(record: Automatic): Authority {
-    const authorities = this.#options.authoritiesOf(record.app)
+  /** The one with which an order stands, else the first that takes orders and that the domain's owner permits. */
+  async #chooseAuthority(record: Automatic, signal: AbortSignal): Promise<{ readonly authority: Authority } & Permission> {
+    const { authoritiesOf, authorities: pool, challenge } = this.#options
+    const authorities = authoritiesOf(record.app)
+    const types: readonly ChallengeType[] = challenge === 'auto' ? ['http-01', 'tls-alpn-01'] : [challenge]
     const resumed = record.order && authorities.find(({ url }) => url === record.order?.directory)
+    if (resumed) return { authority: resumed, types }
     const first = directoryIndex(record, authorities.length)
     const inTurn = [...authorities.slice(first), ...authorities.slice(0, first)]
-    const free = inTurn.find(authority => this.#options.authorities.pausedMs(authority, Date.now()) === 0)
-    return resumed ?? free ?? (inTurn[0] as Authority)
+    const free = inTurn.filter(authority => pool.pausedMs(authority, Date.now()) === 0)
+    let preferred: ({ readonly authority: Authority } & Permission) | undefined
+    for (const authority of free) {
+      const permission = await this.#permission(authority, record.domain, types, signal)
+      preferred ??= { authority, ...permission }
+      if (permission.why === undefined) return { authority, ...permission }
+    }
+    return preferred ?? { authority: inTurn[0] as Authority, types }
+  }
+
+  async #permission(authority: Authority, domain: string, types: readonly ChallengeType[], signal: AbortSignal): Promise<Permission> {
+    try {
+      const identities = await (await this.#options.authorities.open(authority)).identities(signal)
+      return await this.#options.caa.permission(domain, identities, types)
+    } catch {
+      // Whoever cannot be asked now is asked for the order next, and it is told then what is wrong.
+      return { types }
+    }
   }
 
   /** By which challenge the domain can be reached. @throws {Unreachable} before anybody is asked for anything */
-  async #findWay(record: Automatic, signal: AbortSignal): Promise<ChallengeType> {
-    const { challenge, reach } = this.#options
-    const wanted: ChallengeType = challenge === 'auto' ? 'http-01' : challenge
+  async #findWay(record: Automatic, types: readonly ChallengeType[], signal: AbortSignal): Promise<ChallengeType> {
+    const { reach } = this.#options
+    const [wanted = 'http-01', other] = types
     if (!reach) return wanted
     const token = randomBytes(16).toString('base64url')
     const probe = { token, keyAuthorization: `${token}.${randomBytes(32).toString('base64url')}` }
@@ -249,8 +272,8 @@ export class Issuer {
       return wanted
     } catch (error) {
       // Where port 80 leads elsewhere, or nowhere, 443 may lead here; the routers have heard of the probe by now.
-      const isOther = challenge === 'auto' && error instanceof Unreachable
-      if (isOther && (await reach.answers('tls-alpn-01', record.domain, probe, signal)) === undefined) return 'tls-alpn-01'
+      const isOther = other !== undefined && error instanceof Unreachable
+      if (isOther && (await reach.answers(other, record.domain, probe, signal)) === undefined) return other
       throw error
     }
   }

@@ -42,6 +42,8 @@ export interface FakeAuthority extends AsyncDisposable {
   renewal?: { readonly startMs: number; readonly endMs: number; readonly retryAfterSeconds?: number }
   /** Keeps an order from being decided. */
   hold?: Promise<void>
+  /** By which it calls itself in CAA records; absent: it does not say. */
+  identities?: readonly string[]
   externalAccount?: { readonly keyId: string; readonly hmacKey: string }
 }
 
@@ -125,8 +127,11 @@ export async function startFakeAuthority(): Promise<FakeAuthority> {
         newOrder: '/order',
         ...(authority.renewal && { renewalInfo: '/renewal' }),
       }
-      const meta = authority.externalAccount && { meta: { externalAccountRequired: true } }
-      return send(response, 200, { ...Object.fromEntries(Object.entries(paths).map(([key, at]) => [key, base + at])), ...meta })
+      const meta = {
+        ...(authority.externalAccount && { externalAccountRequired: true }),
+        ...(authority.identities && { caaIdentities: authority.identities }),
+      }
+      return send(response, 200, { ...Object.fromEntries(Object.entries(paths).map(([key, at]) => [key, base + at])), meta })
     }
     if (path === '/nonce') return send(response, 200, '')
     if (path.startsWith('/renewal/')) return sendRenewal(response, path)

@@ -71,6 +71,30 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
     assert.equal(authority.orders, 0)
     assert.equal((await world.annotations('shop'))[CHALLENGES], undefined)
   })
+  test('are not ordered of an authority that the domain’s owner does not permit, but of the next, or when he does', async () => {
+    await using second = await startFakeAuthority()
+    await using world = await startWorld({}, authority => `${authority},${second.url}`)
+    const { bed, authority, names } = world
+    second.look = authority.look
+    authority.identities = ['one.test']
+    second.identities = ['two.test']
+    names.caa.set('www.shop.test', [{ flags: 0, tag: 'issue', value: 'two.test' }])
+    names.caa.set('a.shop.test', [{ flags: 0, tag: 'issue', value: 'none.test' }])
+    for (const domain of ['www.shop.test', 'a.shop.test']) await world.post('shop', 'domains/', { domain })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await world.isServed('shop', 'www.shop.test')
+    assert.deepEqual([authority.orders, second.orders], [0, 1])
+    await bed.until(() => bed.lines.some(({ text }) => text.startsWith('No certificate for a.shop.test: ')))
+    const [line] = bed.lines.filter(({ text }) => text.startsWith('No certificate for a.shop.test: '))
+    assert.match(
+      line?.text ?? '',
+      /: The CAA records of a\.shop\.test permit only none\.test, not one\.test: add the record 0 issue "one\.test"; next attempt at /,
+    )
+    names.caa.set('a.shop.test', [{ flags: 0, tag: 'issue', value: 'one.test; validationmethods=http-01' }])
+    await world.soon('a.shop.test')
+    await world.isServed('shop', 'a.shop.test')
+    assert.deepEqual([authority.orders, second.orders], [1, 1])
+  })
   test('cost one order although the control plane dies in the middle', async () => {
     await using world = await startWorld()
     const { bed, authority } = world

@@ -1,11 +1,18 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 
+const [A, CAA] = [1, 257]
+const [SERVFAIL, NXDOMAIN] = [2, 3]
+
 /** A name server for tests, over UDP. */
 export interface NameServer extends AsyncDisposable {
   readonly port: number
   /** IPv4 addresses by name; a name that is not here does not exist. */
   readonly addresses: Map<string, string>
+  /** CAA records by name (RFC 8659 §4). */
+  readonly caa: Map<string, readonly { readonly flags: number; readonly tag: string; readonly value: string }[]>
+  /** Names for which the server fails. */
+  readonly failing: Set<string>
   /** Names that were asked for. */
   readonly asked: string[]
 }
@@ -16,6 +23,8 @@ export async function startNameServer(wildcard?: string): Promise<NameServer> {
   const server = {
     port: 0,
     addresses: new Map<string, string>(),
+    caa: new Map() as NameServer['caa'],
+    failing: new Set<string>(),
     asked: [] as string[],
     async [Symbol.asyncDispose]() {
       await new Promise<void>(resolve => socket.close(() => resolve()))
@@ -30,18 +39,26 @@ export async function startNameServer(wildcard?: string): Promise<NameServer> {
     }
     const name = labels.join('.').toLowerCase()
     server.asked.push(name)
-    const address = server.addresses.get(name) ?? wildcard
-    const isIpv4 = query.readUInt16BE(at + 1) === 1
     const question = query.subarray(12, at + 5)
-    // RFC 1035 §4.1: an answer, recursion available; 3 is "no such name".
-    const head = Buffer.from([query[0] as number, query[1] as number, 0x81, 0x80 | (address === undefined ? 3 : 0), 0, 1, 0, 0, 0, 0, 0, 0])
-    if (address === undefined || !isIpv4) return socket.send(Buffer.concat([head, question]), port, client)
-    head[7] = 1
-    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, ...address.split('.').map(Number)])
-    socket.send(Buffer.concat([head, question, record]), port, client)
+    const address = server.addresses.get(name) ?? wildcard
+    const type = query.readUInt16BE(at + 1)
+    const records =
+      type === CAA ? server.caa.get(name)?.map(rdataOf) : address && type === A ? [Buffer.from(address.split('.').map(Number))] : []
+    const isKnown = address !== undefined || server.caa.has(name)
+    const code = server.failing.has(name) ? SERVFAIL : isKnown ? 0 : NXDOMAIN
+    const answers = (code === 0 ? (records ?? []) : []).map(rdata =>
+      Buffer.concat([Buffer.from([0xc0, 12, type >> 8, type & 0xff, 0, 1, 0, 0, 0, 1, 0, rdata.length]), rdata]),
+    )
+    // RFC 1035 §4.1: an answer, recursion available.
+    const head = Buffer.from([query[0] as number, query[1] as number, 0x81, 0x80 | code, 0, 1, 0, answers.length, 0, 0, 0, 0])
+    socket.send(Buffer.concat([head, question, ...answers]), port, client)
   })
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
   server.port = socket.address().port
   return server
+}
+
+function rdataOf({ flags, tag, value }: { readonly flags: number; readonly tag: string; readonly value: string }): Buffer {
+  return Buffer.concat([Buffer.from([flags, tag.length]), Buffer.from(tag + value)])
 }
