@@ -1,4 +1,4 @@
-/** What frames that bring us nothing cost a client, in points of its patience. */
+/** What frames that bring us nothing cost a peer, in points of its patience. */
 export const COST = {
   reset: 10,
   ping: 5,
@@ -11,41 +11,45 @@ export const COST = {
   unknown: 1,
 } as const
 
+/** What a frame of data that we could send, and an exchange that was completed, give back. */
+export interface Earnings {
+  readonly byData: number
+  readonly byExchange: number
+}
+
+export const CLIENT_EARNS: Earnings = { byData: 2, byExchange: 10 }
+// A BDP probe of gRPC is a PING, answered by a WINDOW_UPDATE or two, for each round trip that brings DATA.
+export const APP_EARNS: Earnings = { byData: 8, byExchange: 20 }
+
 const POINTS_MAX = 2_000
 const POINTS_PER_SECOND = 200
-/** What a frame of data that we could send, and an exchange that was completed, give back. */
-const EARNED_BY_DATA = 2
-const EARNED_BY_EXCHANGE = 10
 
 /**
  * How much more of pointless frames one connection may send: 200 requests that it resets at once, 400 PINGs, and a tenth of it each second
  * from then on. Whoever asks for pages and takes them earns more than he can spend (CVE-2023-44487, CVE-2019-9512, 9514, 9515, 9518).
  */
 export class Calm {
+  readonly #earnings: Earnings
   #points = POINTS_MAX
   #at: number
 
-  constructor(now: number) {
+  constructor(now: number, earnings: Earnings) {
     this.#at = now
+    this.#earnings = earnings
   }
 
-  /** @param now on the wheel's clock @returns false when the client has lost our patience */
+  /** @param now on the wheel's clock @returns false when the peer has lost our patience */
   spend(points: number, now: number): boolean {
     this.#points = Math.min(POINTS_MAX, this.#points + ((now - this.#at) * POINTS_PER_SECOND) / 1000) - points
     this.#at = now
     return this.#points >= 0
   }
 
-  /** Whatever else the peer earns by what it does for us. */
-  earn(points: number): void {
-    this.#points = Math.min(POINTS_MAX, this.#points + points)
-  }
-
   sentData(): void {
-    if (this.#points < POINTS_MAX) this.#points += EARNED_BY_DATA
+    if (this.#points < POINTS_MAX) this.#points += this.#earnings.byData
   }
 
   completed(): void {
-    if (this.#points < POINTS_MAX) this.#points += EARNED_BY_EXCHANGE
+    if (this.#points < POINTS_MAX) this.#points += this.#earnings.byExchange
   }
 }

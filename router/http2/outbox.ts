@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { FLAG, FRAME, FRAME_HEAD, type Http2Code, write32, writeFrameHead } from './frames.ts'
+import { FLAG, FRAME, FRAME_BYTES_MAX, FRAME_HEAD, type Http2Code, write32, writeFrameHead } from './frames.ts'
 
 const ROOM = 64 * 1024
 const FREE_MAX = 32
@@ -105,10 +105,10 @@ export class Outbox {
     bytes.copy(memory, at, start, end)
   }
 
-  /** A header block as HEADERS, and CONTINUATION where one frame does not hold it. */
-  headers(stream: number, block: Buffer, size: number, frameBytesMax: number, ends: boolean): void {
-    for (let start = 0; start === 0 || start < size; start += frameBytesMax) {
-      const length = Math.min(frameBytesMax, size - start)
+  /** A header block as HEADERS, and CONTINUATION where one frame does not hold it; every peer takes frames of this size. */
+  headers(stream: number, block: Buffer, size: number, ends: boolean): void {
+    for (let start = 0; start === 0 || start < size; start += FRAME_BYTES_MAX) {
+      const length = Math.min(FRAME_BYTES_MAX, size - start)
       const flags = (start + length === size ? FLAG.endHeaders : 0) | (ends && start === 0 ? FLAG.endStream : 0)
       const { memory, at } = this.frame(length, start === 0 ? FRAME.headers : FRAME.continuation, flags, stream)
       block.copy(memory, at, start, start + length)

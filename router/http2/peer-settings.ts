@@ -1,11 +1,10 @@
-import { CODE, FRAME_BYTES_MAX, type Http2Code, read32, SETTING, WINDOW_DEFAULT, WINDOW_MAX } from './frames.ts'
+import { CODE, type Http2Code, read32, SETTING, WINDOW_DEFAULT, WINDOW_MAX } from './frames.ts'
 
 const SETTING_BYTES = 6
 
 /** What the peer has said of itself, RFC 9113 §6.5.2; what we have no use for is checked and forgotten. */
 export class PeerSettings {
   initialWindow = WINDOW_DEFAULT
-  frameBytesMax = FRAME_BYTES_MAX
   headerTableBytesMax = 4096
   /** Streams that it takes at once; of an app only. */
   streamsMax = Number.POSITIVE_INFINITY
@@ -34,8 +33,8 @@ export class PeerSettings {
           this.initialWindow = value
           break
         case SETTING.maxFrameSize:
+          // We send none above the least that it may say.
           if (value < 16_384 || value > 16_777_215) return CODE.protocolError
-          this.frameBytesMax = value
           break
         default:
       }

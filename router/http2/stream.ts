@@ -5,7 +5,9 @@ import type { Timed } from '../http1/wheel.ts'
 import type { Client } from '../serve/client.ts'
 import { ERRORS, type ErrorCode } from '../serve/errors.ts'
 import type { Downstream, RequestSink } from '../serve/exchange.ts'
+import type { ReceivingStream } from './frame-intake.ts'
 import { CODE, type Http2Code } from './frames.ts'
+import type { Waiting } from './sender.ts'
 import type { Session } from './session.ts'
 
 const UPGRADE_LINES = /^(?:connection|upgrade|sec-websocket-accept):[^\r]*\r\n/gim
@@ -16,17 +18,17 @@ const UPGRADE_LINES = /^(?:connection|upgrade|sec-websocket-accept):[^\r]*\r\n/g
  * Each direction has a window: what the client grants bounds what is sent, and the rest waits here while the app is paused; what we grant
  * bounds what is kept of a body that its app is not ready for.
  */
-export class Stream implements Downstream, Timed {
+export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
   readonly id: number
   readonly head: RequestHead
-  /** Bytes of frames that the session has sent for it. */
-  framedBytes = 0
   /** What the client lets us send, may be negative (RFC 9113 §6.9.2); and what we let it send. */
   sendWindow: number
   receiveWindow: number
   readonly #session: Session
+  /** Bytes of frames that were sent for it. */
+  #framedBytes = 0
   /** After an extended CONNECT: DATA are bytes of a relay, and the request itself has no body. */
   readonly #tunnel: boolean
   #sink: RequestSink | undefined
@@ -64,7 +66,7 @@ export class Stream implements Downstream, Timed {
     this.#remoteEnded = ended
     this.#delivered = ended && !tunnel
     this.#bodyLeft = head.length
-    this.sendWindow = session.peer.initialWindow
+    this.sendWindow = session.sender.peer.initialWindow
     this.receiveWindow = session.limits.streamWindow
   }
 
@@ -87,7 +89,7 @@ export class Stream implements Downstream, Timed {
 
   /** What waits for a window of the client counts as sent, as bytes that wait in a socket do. */
   get bytesSent(): number {
-    return this.framedBytes + this.#queuedBytes
+    return this.#framedBytes + this.#queuedBytes
   }
 
   /** Whether it is a relay of bytes by now. */
@@ -105,7 +107,7 @@ export class Stream implements Downstream, Timed {
 
   inform(status: number, _reason: string, fields: string): void {
     if (this.#answerBegun || this.#over) return
-    this.#session.sendHead(this, status, fields, -1, false)
+    this.#sendHead(status, fields, -1, false)
     this.#session.turn()
   }
 
@@ -116,7 +118,7 @@ export class Stream implements Downstream, Timed {
     this.#answerLeft = isBodyless ? 0 : length >= 0 ? length : -1
     // That nothing follows is said by END_STREAM: an answer of trailers only (gRPC) states no length.
     const stated = isBodyless ? (status === 204 ? -1 : statedLength) : length > 0 ? length : length === 0 ? statedLength : -1
-    this.#session.sendHead(this, status, fields, stated, false)
+    this.#sendHead(status, fields, stated, false)
   }
 
   payload(bytes: Buffer, start: number, end: number): void {
@@ -127,19 +129,13 @@ export class Stream implements Downstream, Timed {
       stop = Math.min(end, start + this.#answerLeft)
       this.#answerLeft -= stop - start
     }
-    if (this.#queuedBytes === 0) at = this.#session.sendData(this, bytes, at, stop)
+    if (this.#queuedBytes === 0) at = this.#sendData(bytes, at, stop)
     if (at < stop) this.#enqueue(Buffer.from(bytes.subarray(at, stop)))
   }
 
   text(body: string): void {
     // The usual: the whole of a short answer.
-    if (
-      !this.#over &&
-      !this.#finishing &&
-      this.#answerLeft === body.length &&
-      this.#queuedBytes === 0 &&
-      this.#session.sendText(this, body)
-    ) {
+    if (!this.#over && !this.#finishing && this.#answerLeft === body.length && this.#queuedBytes === 0 && this.#sendText(body)) {
       this.#answerLeft = 0
       return
     }
@@ -169,7 +165,7 @@ export class Stream implements Downstream, Timed {
   }
 
   cut(): void {
-    this.reset(this.#relaying ? CODE.connectError : CODE.internalError)
+    this.broken(this.#relaying ? CODE.connectError : CODE.internalError)
   }
 
   flush(): boolean {
@@ -194,7 +190,7 @@ export class Stream implements Downstream, Timed {
   upgrade(fields: string): void {
     this.#answerBegun = true
     this.#relaying = true
-    this.#session.sendHead(this, 200, fields.replace(UPGRADE_LINES, ''), -1, false)
+    this.#sendHead(200, fields.replace(UPGRADE_LINES, ''), -1, false)
     this.#session.turn()
     this.#session.wheel.disarm(this)
     this.resumeBody()
@@ -219,16 +215,15 @@ export class Stream implements Downstream, Timed {
 
   // What the client sends
 
-  /**
-   * Payload of a DATA frame; its window has been taken already.
-   *
-   * @returns the code with which the stream must be reset
-   */
-  data(bytes: Buffer, start: number, end: number, ended: boolean): Http2Code {
+  data(bytes: Buffer, start: number, end: number, ended: boolean): void {
     if (!this.#tunnel && this.head.length !== CHUNKED) {
       this.#bodyLeft -= end - start
       // RFC 9113 §8.1.1: Content-Length is the sum of the DATA frames.
-      if (this.#bodyLeft < 0 || (ended && this.#bodyLeft !== 0)) return CODE.protocolError
+      if (this.#bodyLeft < 0 || (ended && this.#bodyLeft !== 0)) {
+        this.#session.grant(end - start)
+        this.broken(CODE.protocolError)
+        return
+      }
     }
     this.#bodyBytes += end - start
     if (ended) this.#remoteEnded = true
@@ -237,16 +232,19 @@ export class Stream implements Downstream, Timed {
         this.#kept ??= new Stash()
         this.#kept.add(bytes, start, end)
       }
-      return CODE.noError
+      return
     }
     this.#deliver(bytes, start, end)
     if (ended && this.#kept === undefined) this.#remoteComplete()
-    return CODE.noError
   }
 
-  /** The request has ended without DATA: by a trailer. @returns the code with which the stream must be reset */
-  trailer(): Http2Code {
-    return this.data(EMPTY, 0, 0, true)
+  padding(bytes: number): void {
+    this.#grant(bytes)
+  }
+
+  /** The request has ended without DATA: by a trailer. */
+  trailer(): void {
+    this.data(EMPTY, 0, 0, true)
   }
 
   /** The end of a turn in which DATA came. */
@@ -264,8 +262,8 @@ export class Stream implements Downstream, Timed {
     sink?.requestLost(code, false)
   }
 
-  /** Ends the stream with an error of ours; the exchange hears of it where it goes on. */
-  reset(code: Http2Code): void {
+  /** Ends the stream with an error, whosever it is; the exchange hears of it where it goes on. */
+  broken(code: Http2Code): void {
     if (this.#over) return
     this.#session.sendReset(this.id, code)
     const sink = this.#sink
@@ -285,7 +283,7 @@ export class Stream implements Downstream, Timed {
     let sent = 0
     while (this.#queue.length > 0 && sent < bytesMax) {
       const first = this.#queue[0] as Buffer
-      const at = this.#session.sendData(this, first, 0, Math.min(first.length, bytesMax - sent))
+      const at = this.#sendData(first, 0, Math.min(first.length, bytesMax - sent))
       if (at === 0) break
       sent += at
       this.#takenBytes += at
@@ -335,12 +333,35 @@ export class Stream implements Downstream, Timed {
     const sink = this.#sink
     const answerable = !this.#answerBegun && ERRORS[code].status !== 0
     if (sink !== undefined && answerable) sink.requestLost(code, true)
-    else this.reset(CODE.cancel)
+    else this.broken(CODE.cancel)
   }
 
   #rearm(): void {
     if (!this.#remoteEnded && !this.#relaying && !this.#over) this.#session.wheel.arm(this, this.#session.limits.bodyWindowMs)
     else this.#session.wheel.disarm(this)
+  }
+
+  #sendHead(status: number, fields: string, contentLength: number, ends: boolean): void {
+    const { sender } = this.#session
+    const before = sender.bytesWritten
+    sender.head(this.id, status, fields, contentLength, ends)
+    this.#framedBytes += sender.bytesWritten - before
+  }
+
+  #sendData(bytes: Buffer, start: number, end: number): number {
+    const { sender } = this.#session
+    const before = sender.bytesWritten
+    const at = sender.data(this, bytes, start, end)
+    this.#framedBytes += sender.bytesWritten - before
+    return at
+  }
+
+  #sendText(body: string): boolean {
+    const { sender } = this.#session
+    const before = sender.bytesWritten
+    const isOut = sender.text(this, body)
+    this.#framedBytes += sender.bytesWritten - before
+    return isOut
   }
 
   #enqueue(bytes: Buffer): void {
@@ -353,7 +374,7 @@ export class Stream implements Downstream, Timed {
     if (this.#stalled) return
     this.#stalled = true
     this.#takenBytes = 0
-    this.#session.stall(this)
+    this.#session.sender.stall(this)
     this.#session.wheel.arm(this, this.#session.limits.sendStallMs)
   }
 
@@ -400,8 +421,8 @@ export class Stream implements Downstream, Timed {
   #endLocal(): void {
     if (this.#localEnded || this.#over) return
     this.#localEnded = true
-    if (this.#trailers === '') this.#session.sendEnd(this.id)
-    else this.#session.sendHead(this, 0, this.#trailers, -1, true)
+    if (this.#trailers === '') this.#session.sender.outbox.end(this.id)
+    else this.#sendHead(0, this.#trailers, -1, true)
     if (this.#relaying && !this.#remoteEnded) return
     // RFC 9113 §8.1: a whole answer before the end of the request.
     if (!this.#remoteEnded) this.#session.sendReset(this.id, CODE.noError)

@@ -1,5 +1,6 @@
 import type { BodyLength } from '../http1/body.ts'
 import type { RequestWriter } from '../serve/upstream-exchange.ts'
+import type { Waiting } from './sender.ts'
 import { type UpstreamHead, upstreamHead } from './upstream-head.ts'
 import type { UpstreamSession } from './upstream-session.ts'
 import type { UpstreamStream } from './upstream-stream.ts'
@@ -8,9 +9,7 @@ import type { UpstreamStream } from './upstream-stream.ts'
  * The sending side of one stream to an app: what the app's windows and its socket take goes out, the rest waits here while the client is held
  * back, so that a slow app holds up its own upload only.
  */
-export class UpstreamRequest implements RequestWriter {
-  /** What the app lets us send; may be negative (RFC 9113 §6.9.2). */
-  sendWindow = 0
+export class UpstreamRequest implements RequestWriter, Waiting {
   /** Whether END_STREAM was sent. */
   ended = false
   readonly stream: UpstreamStream
@@ -61,11 +60,12 @@ export class UpstreamRequest implements RequestWriter {
       stop = Math.min(end, start + this.#left)
       this.#left -= stop - start
     }
-    const at = this.#queuedBytes === 0 ? session.sendData(this, bytes, start, stop) : start
+    session.turn()
+    const at = this.#queuedBytes === 0 ? session.sender.data(this.stream, bytes, start, stop) : start
     if (at === stop) return
     this.#queue.push(Buffer.from(bytes.subarray(at, stop)))
     this.#queuedBytes += stop - at
-    session.stall(this)
+    session.sender.stall(this)
   }
 
   finish(): boolean {
@@ -85,7 +85,7 @@ export class UpstreamRequest implements RequestWriter {
     if (this.#over || session === undefined) return true
     session.turn()
     if (this.#queuedBytes === 0 && !session.blocked) return true
-    session.stall(this)
+    session.sender.stall(this)
     return false
   }
 
@@ -94,7 +94,7 @@ export class UpstreamRequest implements RequestWriter {
     let sent = 0
     while (this.#queue.length > 0 && sent < bytesMax) {
       const first = this.#queue[0] as Buffer
-      const at = (this.#session as UpstreamSession).sendData(this, first, 0, Math.min(first.length, bytesMax - sent))
+      const at = (this.#session as UpstreamSession).sender.data(this.stream, first, 0, Math.min(first.length, bytesMax - sent))
       if (at === 0) break
       sent += at
       this.#queuedBytes -= at
@@ -103,6 +103,11 @@ export class UpstreamRequest implements RequestWriter {
     }
     if (this.#queuedBytes === 0 && this.#finishing) this.#end()
     return sent > 0
+  }
+
+  /** All that waited is out: the client may go on. */
+  ready(): void {
+    this.stream.appReady()
   }
 
   /** Nothing more is sent. */
@@ -117,7 +122,7 @@ export class UpstreamRequest implements RequestWriter {
     const session = this.#session as UpstreamSession
     if (head.accept !== undefined) {
       // RFC 8441 §3: only an app that has said so takes an extended CONNECT.
-      if (!session.peer.connectProtocol) {
+      if (!session.sender.peer.connectProtocol) {
         this.#over = true
         setImmediate(() => this.stream.fail('R24'))
         return false
@@ -132,7 +137,9 @@ export class UpstreamRequest implements RequestWriter {
   #end(): void {
     if (this.ended || this.#over) return
     this.ended = true
-    this.#session?.sendEnd(this.stream.id)
+    const session = this.#session as UpstreamSession
+    session.sender.outbox.end(this.stream.id)
+    session.turn()
     this.stream.requestEnded()
   }
 }

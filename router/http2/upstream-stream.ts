@@ -8,6 +8,7 @@ import type { Timed } from '../http1/wheel.ts'
 import type { ErrorCode } from '../serve/errors.ts'
 import type { UpstreamExchange } from '../serve/upstream-exchange.ts'
 import type { Endpoint } from '../table/route.ts'
+import type { ReceivingStream } from './frame-intake.ts'
 import { CODE, type Http2Code } from './frames.ts'
 import type { ResponseFields } from './response.ts'
 import type { UpstreamHead } from './upstream-head.ts'
@@ -28,13 +29,15 @@ const CLOSED = 5
  *
  * While its client is slow what the app goes on sending is kept here, never more than the stream's window; other streams of the session go on.
  */
-export class UpstreamStream implements UpstreamExchange, Timed {
+export class UpstreamStream implements UpstreamExchange, Timed, ReceivingStream {
   deadlineAt = Number.POSITIVE_INFINITY
   wheelSlot = -1
   /** 0 until it was opened. */
   id = 0
   /** Sessions that had no room for it after all. */
   moves = 0
+  /** What the app lets us send; may be negative (RFC 9113 §6.9.2). */
+  sendWindow = 0
   /** What we let the app send. */
   receiveWindow = 0
   readonly writer: UpstreamRequest
@@ -94,6 +97,10 @@ export class UpstreamStream implements UpstreamExchange, Timed {
 
   get remoteEnded(): boolean {
     return this.#remoteEnded
+  }
+
+  get hasQueue(): boolean {
+    return this.writer.hasQueue
   }
 
   get takesTrailers(): boolean {
@@ -187,7 +194,7 @@ export class UpstreamStream implements UpstreamExchange, Timed {
   opened(id: number, head: UpstreamHead, sendWindow: number, receiveWindow: number): void {
     this.id = id
     this.#accept = head.accept
-    this.writer.sendWindow = sendWindow
+    this.sendWindow = sendWindow
     this.receiveWindow = receiveWindow
   }
 
@@ -206,7 +213,6 @@ export class UpstreamStream implements UpstreamExchange, Timed {
     return CODE.noError
   }
 
-  /** Payload of a DATA frame; its window has been taken already. */
   data(bytes: Buffer, start: number, end: number, ended: boolean): void {
     if (!this.answered) {
       this.fail('R34', CODE.protocolError)
@@ -240,12 +246,14 @@ export class UpstreamStream implements UpstreamExchange, Timed {
     this.data(EMPTY, 0, 0, true)
   }
 
-  /** Bytes of padding count as taken. */
   padding(bytes: number): void {
     this.#grant(bytes)
   }
 
-  /** The end of a turn in which DATA came. */
+  broken(code: Http2Code): void {
+    this.fail('R34', code)
+  }
+
   endTurn(): void {
     if (!this.answered || this.#paused) return
     try {
