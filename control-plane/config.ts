@@ -68,6 +68,8 @@ export function controlPlaneConfig(env: Environment) {
     acmeDomains: oneOf('CONTROLLER_ACME_DOMAINS', ['off', 'asked', 'all'], 'asked'),
     /** Whether to look whether a domain leads here before a certificate is ordered. */
     acmePrecheck: flag('CONTROLLER_ACME_PRECHECK', 'true'),
+    /** First certificates that the apps of one owner may order within a week, renewals apart. */
+    acmeOwnerOrdersMax: integer('CONTROLLER_ACME_OWNER_ORDERS', '300', { min: 1 }),
     acmeHttpPort: port('CONTROLLER_ACME_HTTP_PORT', '80'),
     acmeHttpsPort: port('CONTROLLER_ACME_HTTPS_PORT', '443'),
     /** Name servers by which to look, as authorities do: within a cluster names may lead elsewhere. */

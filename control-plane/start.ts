@@ -217,6 +217,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           authoritiesOf: app => authoritiesFor(records.issuers.get(app), operators),
         },
         caa: new Caa(resolvers),
+        ownerOrdersMax: config.acmeOwnerOrdersMax,
         reach: config.acmePrecheck ? new Reach({ httpPort: acmeHttpPort, httpsPort: acmeHttpsPort, resolvers }) : undefined,
         ...(chain !== undefined && { chain }),
         ...(options.acmeTimes && { times: options.acmeTimes }),

@@ -5,6 +5,7 @@ import { isStatus, type KubernetesApi, KubernetesError } from '../../kernel/kube
 import { withLease } from '../../kernel/kubernetes/lease.ts'
 import { type Outcome, type Reconciler, startReconciler } from '../../kernel/kubernetes/reconciler.ts'
 import type { Log } from '../../kernel/log.ts'
+import { AppLocks } from '../deploy/app-locks.ts'
 import type { Routing } from '../deploy/routing.ts'
 import {
   type Automatic,
@@ -15,6 +16,8 @@ import {
   failed,
   issued,
   nextStep,
+  orderableAt,
+  ordered,
   type PendingChallenge,
   type PendingOrder,
   retire,
@@ -46,6 +49,8 @@ export interface IssuerOptions {
   /** Absent: nobody looks before an authority does. */
   readonly reach: Reach | undefined
   readonly caa: Caa
+  /** First certificates that one owner's apps may order within a week. */
+  readonly ownerOrdersMax: number
   readonly challenge: ChallengeType | 'auto'
   readonly chain?: string
   readonly times?: Partial<IssuerTimes>
@@ -75,6 +80,8 @@ export class Issuer {
   readonly #stopping = new AbortController()
   #leading: Promise<void> | undefined
   #reconciler: Reconciler | undefined
+  /** Of owners. */
+  readonly #orderings = new AppLocks()
   /** Ends the attempt for a domain. */
   readonly #attempts = new Map<string, { readonly app: string; readonly ending: AbortController }>()
 
@@ -208,6 +215,8 @@ export class Issuer {
     }
     try {
       if (why !== undefined) throw new Unreachable(why)
+      const owner = renews || record.order ? undefined : this.#ownerOf(app)
+      if (owner !== undefined) this.#checkQuota(owner)
       const challengeType = await this.#findWay(record, types, signal)
       const client = await this.#options.authorities.open(authority)
       const replaces = renews && record.directory === authority.url ? renewalId(record.certificate as string) : undefined
@@ -215,8 +224,7 @@ export class Issuer {
         ...{ client, directory: authority.url, domain, challengeType, standing: record.order, signal },
         ...(this.#options.chain !== undefined && { chain: this.#options.chain }),
         ...(replaces !== undefined && { replaces }),
-        // A process that dies at every attempt must not order at every start; with an order that is kept it may go on at once.
-        begin: async () => void (await this.#change(record, standing => ({ ...standing, nextAttemptAt: inAMinute() }), 'later')),
+        begin: () => this.#begin(record, renews),
         keep: async order => void (await this.#change(record, standing => keepOrder(standing, order), 'later')),
         publish: challenge => this.#publish(record, challengeType, challenge, signal),
       })
@@ -229,6 +237,32 @@ export class Issuer {
       if (stopping.aborted || error instanceof Superseded || isStatus(error, 404)) return
       await this.#fail(record, authority, error)
     }
+  }
+
+  /** @throws {Postponed} when the owner has ordered as many as he may */
+  async #begin(record: Automatic, renews: boolean): Promise<void> {
+    const owner = this.#ownerOf(record.app)
+    // One after the other: each order counts for the next.
+    await this.#orderings.run(owner, async () => {
+      if (!renews) this.#checkQuota(owner)
+      // A process that dies at every attempt must not order at every start; with an order that is kept it may go on at once.
+      const note = (standing: Automatic) => ({ ...(renews ? standing : ordered(standing, owner, Date.now())), nextAttemptAt: inAMinute() })
+      await this.#change(record, note, 'later')
+    })
+  }
+
+  #checkQuota(owner: string): void {
+    const { records, ownerOrdersMax } = this.#options
+    const nowMs = Date.now()
+    const atMs = orderableAt(records.automatics.list(), owner, ownerOrdersMax, nowMs)
+    if (atMs <= nowMs) return
+    const when = new Date(atMs).toISOString()
+    const message = `The apps of ${owner} have ordered ${ownerOrdersMax} new certificates within a week, as many as one owner may; the next is possible at ${when}`
+    throw new Postponed(message, atMs - nowMs)
+  }
+
+  #ownerOf(app: string): string {
+    return this.#options.records.apps.get(app)?.owner ?? ''
   }
 
   /** The one with which an order stands, else the first that takes orders and that the domain's owner permits. */

@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { type Automatic, adopt, automaticName, directoryIndex, failed, issued, nextStep, note, retire, scheduled } from './automatic.ts'
+import {
+  type Automatic,
+  adopt,
+  automaticName,
+  directoryIndex,
+  failed,
+  issued,
+  nextStep,
+  note,
+  orderableAt,
+  ordered,
+  retire,
+  scheduled,
+} from './automatic.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -153,6 +166,28 @@ suite('retire()', () => {
     assert.deepEqual(nextStep(record, 'other', T0), { do: 'adopt' })
     const theirs = adopt(record, 'www.shop.test', 'other')
     assert.deepEqual([theirs.app, theirs.certificate, theirs.key, theirs.events], ['other', undefined, undefined, []])
+  })
+})
+
+suite('orderableAt()', () => {
+  const record = (domain: string, ...hours: number[]) =>
+    hours.reduce((standing, hour) => ordered(standing, 'ana', T0 + hour * HOUR), adopt(undefined, domain, 'shop'))
+  const now = T0 + 10 * HOUR
+  test('is now while there is some left, else when the oldest of so many is a week old', () => {
+    const records = [record('a.test', 1, 3), record('b.test', 2)]
+    assert.deepEqual(
+      [4, 3, 2, 1].map(max => orderableAt(records, 'ana', max, now)),
+      [0, T0 + 7 * DAY + HOUR, T0 + 7 * DAY + 2 * HOUR, T0 + 7 * DAY + 3 * HOUR],
+    )
+    assert.equal(orderableAt(records, 'ana', 3, T0 + 7 * DAY + HOUR), 0)
+    assert.equal(orderableAt(records, 'bob', 1, now), 0)
+  })
+  test('counts what was ordered for domains that have gone or are another’s now', () => {
+    const gone = retire(record('a.test', 1))
+    assert.ok(orderableAt([gone], 'ana', 1, now) > now)
+    assert.equal(nextStep(gone, undefined, T0 + 2 * HOUR).do, 'wait')
+    assert.equal(nextStep(gone, undefined, T0 + 8 * DAY).do, 'forget')
+    assert.ok(orderableAt([adopt(gone, 'a.test', 'theirs')], 'ana', 1, now) > now)
   })
 })
 

@@ -52,9 +52,17 @@ export interface Automatic {
   readonly challenge?: PendingChallenge
   /** When a first certificate was issued, of the last {@link ISSUES_KEPT_MS}; renewals come as often as their authority wishes. */
   readonly issues: readonly string[]
+  /** First certificates that were ordered, of as long, whatever became of the order. */
+  readonly orders?: readonly Ordered[]
   /** Set when nobody wants it any more: what is left keeps anybody from asking an authority again and again. */
   readonly retired?: true
   readonly events: readonly AutomaticEvent[]
+}
+
+/** An order, and whose quota it used. */
+export interface Ordered {
+  readonly time: string
+  readonly owner: string
 }
 
 /** What is to be done about a domain now. */
@@ -73,6 +81,8 @@ const EVENTS_MAX = 20
 export const ISSUES_MAX = 4
 export const ISSUES_KEPT_MS = 7 * DAY_MS
 const REFUSALS_PER_DIRECTORY = 3
+/** More than the waits between failures allow in that time. */
+const ORDERS_KEPT_MAX = 30
 
 /**
  * Says what is to be done about a domain.
@@ -103,12 +113,15 @@ export function nextStep(record: Automatic | undefined, app: string | undefined,
 export function adopt(record: Automatic | undefined, domain: string, app: string): Automatic {
   const isSame = record?.app === app && !record.retired
   if (record && isSame) return record
-  return { ...blank(domain, app), ...memory(record) }
+  // Why another app's attempts failed is none of this one's business.
+  const reason = record?.app === app && record.lastError !== undefined ? { lastError: record.lastError } : {}
+  return { ...blank(domain, app), ...memory(record), ...reason }
 }
 
 /** What is left when nobody wants a certificate any more. */
 export function retire(record: Automatic): Automatic {
-  return { ...blank(record.domain, record.app), ...memory(record), retired: true }
+  const reason = record.lastError === undefined ? {} : { lastError: record.lastError }
+  return { ...blank(record.domain, record.app), ...memory(record), ...reason, retired: true }
 }
 
 /** What changes with a new certificate. @param chance 0 to 1, for the moment of its renewal */
@@ -138,6 +151,28 @@ export function issued(
     },
     { time: new Date(nowMs).toISOString(), type: 'Normal', status: 'Issued', message },
   )
+}
+
+/** What changes when a first certificate is about to be ordered. */
+export function ordered(record: Automatic, owner: string, nowMs: number): Automatic {
+  const orders = [...(record.orders ?? []).filter(({ time }) => isRecent(time, nowMs)), { time: new Date(nowMs).toISOString(), owner }]
+  return { ...record, orders: orders.slice(-ORDERS_KEPT_MAX) }
+}
+
+/**
+ * From when on an owner may order another first certificate, when so many may be ordered within {@link ISSUES_KEPT_MS}; orders for apps and
+ * domains that have gone count as well.
+ *
+ * @param records all of the platform
+ * @returns Unix time, ms; 0 for now
+ */
+export function orderableAt(records: readonly Automatic[], owner: string, ordersMax: number, nowMs: number): number {
+  const times = records
+    .flatMap(({ orders = [] }) => orders)
+    .filter(order => order.owner === owner && isRecent(order.time, nowMs))
+    .map(({ time }) => timeOf(time))
+    .sort((a, b) => a - b)
+  return times.length < ordersMax ? 0 : (times.at(-ordersMax) as number) + ISSUES_KEPT_MS
 }
 
 /** Why an attempt came to nothing, and what that means for the next. */
@@ -226,12 +261,16 @@ function blank(domain: string, app: string): Automatic {
 
 function memory(record: Automatic | undefined): Partial<Automatic> {
   if (!record) return {}
-  const { failures, refusals, nextAttemptAt, issues } = record
-  return { failures, refusals, issues, ...(nextAttemptAt !== undefined && { nextAttemptAt }) }
+  const { failures, refusals, nextAttemptAt, issues, orders } = record
+  return { failures, refusals, issues, ...(orders && { orders }), ...(nextAttemptAt !== undefined && { nextAttemptAt }) }
 }
 
 function recentIssues({ issues }: Automatic, nowMs: number): string[] {
-  return issues.filter(time => nowMs - timeOf(time) < ISSUES_KEPT_MS)
+  return issues.filter(time => isRecent(time, nowMs))
+}
+
+function isRecent(time: string, nowMs: number): boolean {
+  return nowMs - timeOf(time) < ISSUES_KEPT_MS
 }
 
 /** From when on another one may be ordered. */
@@ -240,9 +279,9 @@ function issuableAt(record: Automatic, nowMs: number): number {
   return recent.length < ISSUES_MAX ? 0 : timeOf(recent[0]) + ISSUES_KEPT_MS
 }
 
-function rememberedUntil({ issues, nextAttemptAt }: Automatic): number {
-  const last = issues.at(-1)
-  return Math.max(timeOf(nextAttemptAt), last === undefined ? 0 : timeOf(last) + ISSUES_KEPT_MS)
+function rememberedUntil({ issues, orders, nextAttemptAt }: Automatic): number {
+  const last = Math.max(timeOf(issues.at(-1)), timeOf(orders?.at(-1)?.time))
+  return Math.max(timeOf(nextAttemptAt), last === 0 ? 0 : last + ISSUES_KEPT_MS)
 }
 
 function wait(ms: number): Step {

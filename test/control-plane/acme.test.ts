@@ -95,6 +95,36 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
     await world.isServed('shop', 'a.shop.test')
     assert.deepEqual([authority.orders, second.orders], [1, 1])
   })
+  test('are ordered up to a quota of each owner, who is told when the next is possible', async () => {
+    await using world = await startWorld({ CONTROLLER_ACME_OWNER_ORDERS: '2', CONTROLLER_ACME_DOMAINS: 'all' })
+    const { bed, authority, names } = world
+    names.addresses.set('c.shop.test', '127.0.0.1')
+    const beganMs = Date.now()
+    await Promise.all(['a.shop.test', 'b.shop.test', 'c.shop.test'].map(domain => world.post('shop', 'domains/', { domain })))
+    const refused =
+      /The apps of admin have ordered 2 new certificates within a week, as many as one owner may; the next is possible at (\S+?Z)/
+    await bed.until(() => bed.lines.some(({ text }) => refused.test(text)))
+    await bed.until(() => bed.lines.filter(({ text }) => text.startsWith('Certificate for ')).length === 2)
+    const reasons = (await world.tls('shop')).certificates.map(({ reason = '' }: { reason?: string }) => refused.exec(reason)?.[1])
+    const [next = '', ...others] = reasons.filter((time: string | undefined) => time !== undefined)
+    assert.equal(others.length, 0)
+    assert.ok(Date.parse(next) >= beganMs + 7 * 86_400_000 && Date.parse(next) <= Date.now() + 7 * 86_400_000, next)
+    // Neither another app nor turning it off and on brings more.
+    await world.create('blog')
+    await world.post('blog', 'domains/', { domain: 'blog.test' })
+    await bed.until(() => bed.lines.some(({ app, text }) => app === 'blog' && refused.test(text)))
+    for (const wish of [false, true]) await world.post('shop', 'tls/', { certs_auto_enabled: wish })
+    await bed.until(
+      async () =>
+        (await world.tls('shop')).certificates.filter(({ reason = '' }: { reason?: string }) => refused.test(reason)).length === 3,
+    )
+    assert.equal(authority.orders, 2)
+    // It is an owner's own.
+    const token = await bed.register('bob')
+    await bed.call('POST', '/v2/apps/', { token, body: { id: 'theirs' } })
+    await bed.call('POST', '/v2/apps/theirs/domains/', { token, body: { domain: 'www.shop.test' } })
+    await world.isServed('theirs', 'www.shop.test')
+  })
   test('cost one order although the control plane dies in the middle', async () => {
     await using world = await startWorld()
     const { bed, authority } = world
