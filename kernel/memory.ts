@@ -1,4 +1,5 @@
 import { Session } from 'node:inspector/promises'
+import { setFlagsFromString } from 'node:v8'
 
 /**
  * Collects all garbage and gives the memory back, once a process has read much that it does not keep: V8 by itself would hold on to the space
@@ -13,4 +14,14 @@ export async function collectGarbage(): Promise<void> {
   } finally {
     session.disconnect()
   }
+}
+
+/**
+ * Lets V8 collect only when there is garbage to make room of. By itself it also does so half a minute after the start of a process and whenever
+ * it has little to do, to give memory back: with a large heap that is a tenth of a second each time, in a process that had collected its garbage
+ * when its start was over. Once set it holds for the process.
+ */
+export function collectOnlyGarbage(): void {
+  // The flag that turns it off altogether is read before a program starts.
+  setFlagsFromString('--memory-reducer-gc-count=0')
 }

@@ -2,10 +2,13 @@ import { connectKubernetes } from '../kernel/kubernetes/client.ts'
 import { readCredentials } from '../kernel/kubernetes/credentials.ts'
 import { openManifests } from '../kernel/kubernetes/manifests.ts'
 import { runRole } from '../kernel/lifecycle.ts'
+import { collectOnlyGarbage } from '../kernel/memory.ts'
 import { routerConfig } from './config.ts'
 import { startRouter } from './primary.ts'
 
 const env = process.env
+
+collectOnlyGarbage()
 
 await runRole(
   'router',

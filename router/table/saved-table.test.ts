@@ -93,13 +93,138 @@ suite('SavedTable', () => {
     }
   })
 
-  test('is whole at every moment of a process that is killed while it writes', async () => {
+  for (const key of [undefined, KEY])
+    suite(`that changes, ${key ? 'with' : 'without'} a key`, () => {
+      const change = (version: number, hosts: TableDelta['hosts'], more: Partial<TableDelta> = {}) =>
+        ({ version, whole: false, routes: [], hosts, certificates: [], ...more }) satisfies TableDelta
+      const changes = [
+        change(8, [
+          ['a.test', null],
+          ['b.test', { app: 'b/b' }],
+        ]),
+        change(9, [['c.test', { app: 'c/c' }]], {
+          certificates: [['b/b-cert', { id: '2', chain: 'CHAIN', key: 'SECRET KEY', names: [], notAfterMs: 0 }]],
+          credentials: [['b/users', { kind: 'plain', users: [] } as never]],
+          defaultCertificate: 'b/b-cert',
+        }),
+      ]
+      const never = () => assert.fail('written as a whole')
+      let path: string
+      let saved: SavedTable
+      beforeEach(async () => {
+        path = join(folder, 'table.json')
+        saved = new SavedTable(folder, silentLog, key)
+        saved.save(() => TABLE)
+        await saved.stop()
+      })
+
+      test('gets what changes at its end', async () => {
+        const { ino, size } = await stat(path)
+        for (const one of changes) {
+          saved.save(never, one)
+          await saved.stop()
+        }
+        const after = await stat(path)
+        assert.equal(after.ino, ino)
+        assert.ok(after.size > size)
+        assert.doesNotMatch(await readFile(path, 'utf8'), /SECRET KEY|CHAIN|users/)
+        const read = await new SavedTable(folder, silentLog, key).read()
+        assert.deepEqual([read?.version, read?.hosts.map(([pattern]) => pattern)], [9, ['b.test', 'c.test']])
+        assert.deepEqual(
+          [read?.certificates.map(([name]) => name), read?.credentials?.length, read?.defaultCertificate],
+          key ? [['a/a-cert', 'b/b-cert'], 1, 'b/b-cert'] : [[], 0, null],
+        )
+      })
+
+      test('is what stood before where the end was cut or changed, and says so', async () => {
+        const whole = await readFile(path)
+        const ends = [whole.length]
+        for (const one of changes) {
+          saved.save(never, one)
+          await saved.stop()
+          ends.push((await stat(path)).size)
+        }
+        const all = await readFile(path)
+        const lines: string[] = []
+        const log = createLog({ role: 'router', write: line => lines.push(line) })
+        const reader = new SavedTable(folder, log, key)
+        for (let length = ends[0]!; length < all.length; length += 11) {
+          await writeFile(path, all.subarray(0, length))
+          // Without the line end behind it the last line is there all the same.
+          const reached = ends.findLastIndex(end => end - 1 <= length)
+          assert.equal((await reader.read())?.version, 7 + reached, `${length} bytes`)
+        }
+        assert.match(lines.join(), /last changes of the saved table cannot be read/)
+        for (let at = ends[0]!; at < all.length; at += 11) {
+          const changed = Buffer.from(all)
+          changed[at] = (changed[at] as number) ^ 1
+          await writeFile(path, changed)
+          const { version, hosts } = (await reader.read())!
+          const expected = [['a.test'], ['b.test'], ['b.test', 'c.test']][version - 7]
+          assert.deepEqual(
+            hosts.map(([pattern]) => pattern),
+            expected,
+            `byte ${at}`,
+          )
+          assert.ok(version <= (at < ends[1]! ? 8 : 9))
+        }
+      })
+
+      test('is written as a whole where another process has the place, or it has gone', async () => {
+        const other = new SavedTable(folder, silentLog, key)
+        other.save(() => ({ ...TABLE, version: 20 }))
+        await other.stop()
+        saved.save(() => ({ ...TABLE, version: 21 }), changes[0])
+        await saved.stop()
+        assert.equal((await saved.read())?.version, 21)
+        await rm(path)
+        saved.save(() => ({ ...TABLE, version: 22 }), changes[0])
+        await saved.stop()
+        assert.equal((await saved.read())?.version, 22)
+      })
+
+      test('is written as a whole once changes outweigh it', async () => {
+        const { ino } = await stat(path)
+        const hosts = Array.from({ length: 600 }, (_, index) => [`a${index}.test`, { app: 'a/a' }] as const)
+        saved.save(never, change(8, hosts))
+        await saved.stop()
+        assert.equal((await stat(path)).ino, ino)
+        saved.save(() => ({ ...TABLE, version: 9 }), change(9, hosts))
+        await saved.stop()
+        assert.equal((await saved.read())?.version, 9)
+        assert.deepEqual((await saved.read())?.hosts, TABLE.hosts)
+      })
+    })
+
+  test('is whole at every moment of a process that is killed while it writes', () =>
+    killed(
+      `
+      const hosts = Array.from({ length: 5000 }, (_, index) => ['a' + index + '.test', { app: 'a/a' }])
+      const save = version => saved.save(() => ({ version, whole: true, routes: [], hosts, certificates: [] }))
+      `,
+      read => assert.equal(read.hosts.length, 5000),
+    ))
+
+  test('has all of a change or nothing when its process is killed while it writes changes', () =>
+    killed(
+      `
+      const table = (version, whole) => {
+        const hosts = Array.from({ length: 300 }, (_, index) => ['a' + index + '.test', { app: 'a/' + version }])
+        return { version, whole, routes: [], hosts, certificates: [] }
+      }
+      const save = version => saved.save(() => table(version, true), table(version, false))
+      `,
+      ({ version, hosts }) => assert.deepEqual([...new Set(hosts.map(([, host]) => host?.app))], [`a/${version}`]),
+    ))
+
+  /** @param save defines what saves a version */
+  async function killed(save: string, look: (read: TableDelta) => void): Promise<void> {
     const script = `
       const { SavedTable } = await import(process.argv[1])
       const saved = new SavedTable(process.argv[2], { warn: console.error })
-      const hosts = Array.from({ length: 5000 }, (_, index) => ['a' + index + '.test', { app: 'a/a' }])
+      ${save}
       for (let version = 1; ; version++) {
-        saved.save(() => ({ version, whole: true, routes: [], hosts, certificates: [] }))
+        save(version)
         await saved.stop()
         if (version === 1) process.send('begun')
       }
@@ -111,9 +236,9 @@ suite('SavedTable', () => {
       await new Promise(resolve => setTimeout(resolve, round * 7))
       child.kill('SIGKILL')
       await new Promise(resolve => child.once('exit', resolve))
-      assert.equal((await new SavedTable(folder, silentLog).read())?.hosts.length, 5000)
+      look((await new SavedTable(folder, silentLog).read())!)
     }
-  })
+  }
 
   async function save(key: Uint8Array | undefined): Promise<void> {
     const saved = new SavedTable(folder, silentLog, key)

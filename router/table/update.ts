@@ -34,7 +34,7 @@ export class TableUpdate {
     if (changes.router) log.limit(builder.router.settings.logLevel)
     if (arePagesOthers) watch.wantPages(builder.wantedPages())
     if (changes.router || changes.services.size > 0) reporter.reportIgnored(builder.ignored(changes))
-    if (delta) saved?.save(() => builder.whole())
+    if (delta) saved?.save(() => builder.whole(), delta)
     if (!changes.isPart) this.#finish()
     return delta
   }
