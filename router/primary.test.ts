@@ -179,6 +179,50 @@ suite('startRouter()', () => {
     away.reject(new Error('still away'))
   })
 
+  test('serves on while the API server is away, and follows one that comes back put back to earlier versions', async () => {
+    await folder.write('gone', [service('gone', { domains: 'gone.test' }), slice('gone')])
+    const away = new Error('connection refused')
+    let current: KubernetesApi | undefined
+    // A watch of a server that goes away ends with an error, whatever it was about to say.
+    const cuts = new Set<(error: Error) => void>()
+    async function* watch(...[resource, options]: Parameters<KubernetesApi['watch']>) {
+      const cut = Promise.withResolvers<never>()
+      cut.promise.catch(() => {})
+      cuts.add(cut.reject)
+      if (!current) throw away
+      const events = current.watch(resource, options)[Symbol.asyncIterator]()
+      for (;;) {
+        const next = await Promise.race([events.next(), cut.promise])
+        if (next.done) return
+        yield next.value
+      }
+    }
+    const { ports } = await folder.start({}, api => {
+      current = api
+      const list: KubernetesApi['list'] = async (...args) => {
+        if (!current) throw away
+        return current.list(...args)
+      }
+      return { ...api, list, watch: watch as KubernetesApi['watch'] }
+    })
+    // Many versions are written, so that the next server begins far below them.
+    for (let version = 0; version < 5; version++)
+      await folder.write('shop', [service('shop', { domains: `shop.test,v${version}.test` }), slice('shop')])
+    await eventually(async () => (await get(ports.http, 'v4.test')).status === 200)
+    current = undefined
+    for (const cut of cuts) cut(away)
+    await rm(join(folder.path, 'gone.json'))
+    await folder.write('shop', [service('shop', { domains: 'shop.test,back.test' }), slice('shop')])
+    for (const host of ['shop.test', 'v4.test', 'gone.test']) assert.equal((await get(ports.http, host)).status, 200, host)
+    const restored = await openManifests(folder.path, { log: silentLog })
+    current = restored
+    await eventually(async () => (await get(ports.http, 'back.test')).status === 200)
+    await eventually(async () => (await get(ports.http, 'gone.test')).status === 404 && (await get(ports.http, 'v4.test')).status === 404)
+    await folder.write('late', [service('late', { domains: 'late.test' }), slice('late')])
+    await eventually(async () => (await get(ports.http, 'late.test')).status === 200)
+    await restored.close()
+  })
+
   test('serves https from the table of the last run where a key sealed it', async () => {
     const pair = selfSigned({ names: ['shop.test'], days: 2 })
     await folder.write('shop', [service('shop', { domains: 'shop.test', certificates: 'shop.test:www' }), slice('shop')])

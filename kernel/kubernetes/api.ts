@@ -146,6 +146,15 @@ export function isStatus(error: unknown, ...codes: number[]): error is Kubernete
   return error instanceof KubernetesError && codes.includes(error.code)
 }
 
+/** The longest that a server may ask for with Retry-After. */
+const RETRY_AFTER_MS_MAX = 60_000
+
+/** How long the API server wants to be left alone (429, 503), in milliseconds; 0 where it does not say. */
+export function retryAfterMs(error: unknown): number {
+  const seconds = error instanceof KubernetesError ? Number(error.status.details?.retryAfterSeconds) : 0
+  return seconds > 0 ? Math.min(seconds * 1000, RETRY_AFTER_MS_MAX) : 0
+}
+
 /** Gathers all pages of a list. @param pageSize objects a page; 500 is what `kubectl` asks for */
 export async function listAll<T extends KubernetesObject>(
   api: Pick<KubernetesApi, 'list'>,

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, suite, test } from 'node:test'
-import { type KubernetesApi, KubernetesError, listAll, modify, remove } from './api.ts'
+import { type KubernetesApi, KubernetesError, listAll, modify, remove, retryAfterMs } from './api.ts'
 import { connectKubernetes } from './client.ts'
 import { RESOURCES } from './objects.ts'
 
@@ -98,6 +98,8 @@ suite('connectKubernetes()', () => {
     await assert.rejects(api.get(RESOURCES.pods, 'ns', 'a'), { name: 'KubernetesError', code: 409, reason: 'Conflict', message: 'changed' })
     answers.push((_, response) => response.writeHead(502).end('<html>Bad gateway'))
     await assert.rejects(api.get(RESOURCES.pods, 'ns', 'a'), { name: 'KubernetesError', code: 502, message: /Bad gateway/ })
+    answers.push((_, response) => response.writeHead(429, { 'retry-after': '7' }).end('Too many requests, please try again later.\n'))
+    await assert.rejects(api.get(RESOURCES.pods, 'ns', 'a'), error => retryAfterMs(error) === 7000)
     answers.push(json({ message: 'gone', reason: 'NotFound', code: 404 }, 404))
     await remove(api, RESOURCES.pods, 'ns', 'a')
     lines()

@@ -188,14 +188,23 @@ function isDeadConnection(error: unknown): boolean {
 
 async function failure(answer: Answer): Promise<KubernetesError> {
   const text = await answer.body.text()
+  // A server that is too busy says so in plain text, and in its header when to come again.
+  const after = Number(answer.headers['retry-after'])
+  const details = after > 0 ? { retryAfterSeconds: after } : {}
   try {
     const status = JSON.parse(text) as Partial<FailureStatus>
-    if (typeof status.message === 'string') return new KubernetesError({ reason: '', ...status, code: answer.statusCode } as FailureStatus)
+    if (typeof status.message === 'string')
+      return new KubernetesError({
+        reason: '',
+        ...status,
+        details: { ...details, ...status.details },
+        code: answer.statusCode,
+      } as FailureStatus)
   } catch {
     // A proxy in between answers in its own words, which are kept below.
   }
   const message = `API server answered ${answer.statusCode}: ${text.slice(0, 200) || 'empty body'}`
-  return new KubernetesError({ code: answer.statusCode, reason: '', message })
+  return new KubernetesError({ code: answer.statusCode, reason: '', message, details })
 }
 
 function path(resource: Resource, namespace: string, name = '', subresource = ''): string {

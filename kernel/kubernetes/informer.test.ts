@@ -37,7 +37,7 @@ suite('Informer', () => {
     await informer.stop()
   })
 
-  test('prunes once what it keeps, and keeps whole what has another shape', async () => {
+  test('keeps what has not changed as it is, pruned, and whole what has another shape', async () => {
     const pruned: string[] = []
     const prune = (object: Stored<ConfigMap>): Stored<ConfigMap> => {
       pruned.push(object.metadata.name)
@@ -57,7 +57,7 @@ suite('Informer', () => {
     watch.push({ type: 'MODIFIED', object: whole('odd', '6') }, new KubernetesError({ code: 410, reason: 'Expired', message: 'too old' }))
     await api.nextWatch()
     assert.equal(informer.get('default/a'), first)
-    assert.deepEqual(pruned, ['a', 'odd', 'odd', 'odd', 'b'])
+    assert.deepEqual(pruned, ['a', 'odd', 'odd', 'a', 'odd', 'b'])
     await informer.stop()
   })
 
@@ -84,6 +84,70 @@ suite('Informer', () => {
     const next = await api.nextWatch()
     assert.equal(next.options.resourceVersion, '20')
     assert.deepEqual(changes, ['+a', '+b', '-a', '+c'])
+    await informer.stop()
+  })
+
+  test('follows a server that was put back: lower versions, the same ones for other contents, objects that are gone', async () => {
+    const other = { ...map('b', '4'), data: { is: 'other' } }
+    const api = new ScriptedApi([page('50', map('a', '3'), map('b', '4')), page('7', other)])
+    const { informer, changes } = start(api)
+    const watch = await api.nextWatch()
+    watch.push(new KubernetesError({ code: 410, reason: 'Expired', message: 'Too large resource version' }))
+    const next = await api.nextWatch()
+    assert.equal(next.options.resourceVersion, '7')
+    assert.deepEqual(changes, ['+a', '+b', '-a', '~b'])
+    assert.equal(informer.get('default/b'), other)
+    await informer.stop()
+  })
+
+  test('lists again where a resumed watch tells of an earlier version, as it has missed what was before', async () => {
+    const api = new ScriptedApi([page('50', map('a', '3')), page('9', map('c', '9'))])
+    const { informer } = start(api)
+    const watch = await api.nextWatch()
+    watch.push({ type: 'ADDED', object: map('c', '9') })
+    const next = await api.nextWatch()
+    assert.deepEqual([next.options.resourceVersion, names(informer.list())], ['9', ['c']])
+    await informer.stop()
+  })
+
+  test('lists again when a second watch in a row says nothing', async () => {
+    const api = new ScriptedApi([page('50', map('a', '3')), page('9', map('c', '9'))])
+    const { informer } = start(api, 10)
+    for (const from of ['50', '50', '9']) assert.equal((await api.nextWatch()).options.resourceVersion, from)
+    assert.deepEqual(names(informer.list()), ['c'])
+    await informer.stop()
+  })
+
+  test('asks ever more slowly when every watch ends at once, whatever it says before', async () => {
+    const api = new ScriptedApi([page('5')])
+    const asked: number[] = []
+    const { informer } = start(api, undefined, undefined, new Backoff({ minMs: 10, maxMs: 10_000, jitter: 0 }))
+    for (let version = 6; version < 11; version++) {
+      const watch = await api.nextWatch()
+      asked.push(performance.now())
+      watch.push(...(version % 2 === 0 ? [{ type: 'BOOKMARK', object: map('', String(version)) } as const] : []), 'end')
+    }
+    // 10, 20, 40 and 80 ms; a timer may come late, and a millisecond early.
+    assert.ok(asked[4]! - asked[0]! >= 145, `${asked}`)
+    await informer.stop()
+  })
+
+  test('leaves a server alone for as long as it asks', async () => {
+    const busy = new KubernetesError({ code: 429, reason: '', message: 'busy', details: { retryAfterSeconds: 0.15 } })
+    const api = new ScriptedApi([busy, busy, page('5')])
+    const began = performance.now()
+    const { informer } = start(api)
+    await informer.synced
+    assert.ok(performance.now() - began >= 295)
+    await informer.stop()
+  })
+
+  test('begins a list anew whose next page has expired', async () => {
+    const expired = new KubernetesError({ code: 410, reason: 'Expired', message: 'The provided continue parameter is too old' })
+    const api = new ScriptedApi([{ ...page('5', map('a', '1')), continue: 'more' }, expired, page('9', map('b', '8'))])
+    const { informer } = start(api)
+    await informer.synced
+    assert.deepEqual(names(informer.list()), ['b'])
     await informer.stop()
   })
 
@@ -139,13 +203,18 @@ suite('Informer', () => {
   })
 })
 
-function start(api: ScriptedApi, silenceMs = 60_000, prune?: (object: Stored<ConfigMap>) => Stored<ConfigMap>) {
+function start(
+  api: ScriptedApi,
+  silenceMs = 60_000,
+  prune?: (object: Stored<ConfigMap>) => Stored<ConfigMap>,
+  backoff = new Backoff({ minMs: 1, maxMs: 1 }),
+) {
   const changes: string[] = []
   const informer = startInformer(api as unknown as KubernetesApi, RESOURCES.configMaps, {
     log: silentLog,
     silenceMs,
     ...(prune && { prune }),
-    backoff: new Backoff({ minMs: 1, maxMs: 1 }),
+    backoff,
     onChange: (key, object, previous) => changes.push(`${object ? (previous ? '~' : '+') : '-'}${key.split('/')[1]}`),
   })
   return { informer, changes }

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { Backoff, delay } from '../backoff.ts'
 import type { Log } from '../log.ts'
-import { isStatus, type KubernetesApi, listPages, type Selection, type WatchEvent } from './api.ts'
+import { isStatus, type KubernetesApi, KubernetesError, listPages, retryAfterMs, type Selection, type WatchEvent } from './api.ts'
 import { type KubernetesObject, keyOf, type Resource, type Stored } from './objects.ts'
 
 /** A change of one object: `object` is absent when it has gone, `previous` when it is new. */
@@ -32,10 +33,13 @@ const TURN_EVENTS = 50
 /** How long the server is asked to keep one watch; each is drawn between this and its double, so that they do not end together. */
 const WATCH_TIMEOUT_SECONDS = 240
 
+/** A watch that lived this long was one; whoever ends them sooner is asked ever more slowly. */
+const WATCH_MS_MIN = 1000
+
 /**
  * A copy of all objects of one kind that is always whole: the first list fills it, a watch keeps it true, and whatever cuts the watch
  * (an end, a reset, silence, a 410) leads to a resumed watch or to a new list whose difference is told as changes, deletions included.
- * While the API server is away the last state stays.
+ * While the API server is away the last state stays; one that comes back with an earlier state is followed there.
  */
 export class Informer<T extends KubernetesObject> {
   /** Resolves after the first whole list. */
@@ -51,6 +55,8 @@ export class Informer<T extends KubernetesObject> {
   readonly #backoff: Backoff
   readonly #done: Promise<void>
   #resourceVersion: string | undefined
+  /** Watches in a row that said nothing until they were taken for dead. */
+  #silences = 0
   #heardAt = performance.now()
   #isSynced = false
   #isAway = false
@@ -138,7 +144,7 @@ export class Informer<T extends KubernetesObject> {
           this.#log.debug('watch expired', { error: (error as Error).message })
           this.#resourceVersion = undefined
         } else this.#complain(error)
-        await delay(this.#backoff.next(), signal)
+        await delay(Math.max(this.#backoff.next(), retryAfterMs(error)), signal)
       }
     }
   }
@@ -148,11 +154,13 @@ export class Informer<T extends KubernetesObject> {
     let resourceVersion: string | undefined
     for await (const page of listPages(this.#api, this.#resource, { ...this.#options.selection, signal: this.#stop.signal })) {
       this.#heard()
-      // Pruned page by page, and what has not changed is what stands already: a list of a large cluster is never held twice.
+      // Pruned page by page, and what has not changed is what stands already: a list of a large cluster is never held twice. The version
+      // does not tell: a server that was put back to an earlier state gives the same ones to other contents.
       for (const item of page.items) {
         const key = keyOf(item)
         const known = this.#store.get(key)
-        found.set(key, known?.metadata.resourceVersion === item.metadata.resourceVersion ? known : this.#prune(key, item))
+        const next = this.#prune(key, item)
+        found.set(key, isDeepStrictEqual(known, next) ? (known as Stored<T>) : next)
       }
       resourceVersion = page.resourceVersion
     }
@@ -180,20 +188,22 @@ export class Informer<T extends KubernetesObject> {
         signal: stopped,
       })
       const began = performance.now()
-      let isEmpty = true
       let count = 0
       for await (const event of events) {
         watchdog.refresh()
-        isEmpty = false
-        this.#backoff.reset()
         this.#take(event)
+        if (performance.now() - began >= WATCH_MS_MIN) this.#backoff.reset()
         if (++count % TURN_EVENTS === 0) await nextTurn()
       }
       this.#heard()
-      // A server that ends every watch at once must not be asked in a tight loop.
-      if (isEmpty && performance.now() - began < 1000) await delay(this.#backoff.next(), this.#stop.signal)
+      // A server that ends every watch at once, even with an event, must not be asked in a tight loop.
+      if (performance.now() - began < WATCH_MS_MIN) await delay(this.#backoff.next(), this.#stop.signal)
+      else this.#backoff.reset()
     } catch (error) {
-      throw silence.signal.aborted ? silence.signal.reason : error
+      if (!silence.signal.aborted) throw error
+      // One that was put back to an earlier state says nothing to who asks for what comes after a later one.
+      if (++this.#silences > 1) this.#resourceVersion = undefined
+      throw silence.signal.reason
     } finally {
       clearTimeout(watchdog)
     }
@@ -201,6 +211,9 @@ export class Informer<T extends KubernetesObject> {
 
   #take({ type, object }: WatchEvent<T>): void {
     this.#heard()
+    this.#silences = 0
+    if (isEarlier(object.metadata.resourceVersion, this.#resourceVersion!))
+      throw new KubernetesError({ code: 410, reason: 'Expired', message: 'The API server was put back to an earlier state' })
     if (type !== 'BOOKMARK') {
       const key = keyOf(object)
       this.#apply(key, type === 'DELETED' ? undefined : this.#prune(key, object))
@@ -266,4 +279,10 @@ export function startInformer<T extends KubernetesObject>(
 /** The version to resume from is of no use: too old (410), or of a server that was put back to an earlier state (400, 504). */
 function isLost(error: unknown): boolean {
   return isStatus(error, 410, 400) || (isStatus(error, 504) && /resource version/i.test(error.message))
+}
+
+/** Versions are numbers without leading zeros, however long; of any other text nothing is known. */
+function isEarlier(version: string, than: string): boolean {
+  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false
+  return version.length === than.length ? version < than : version.length < than.length
 }

@@ -69,22 +69,25 @@ export class ManifestFolder {
   async #look(name: string): Promise<void> {
     const known = this.#files.get(name)
     const signature = await readSignature(join(this.#directory, name))
-    if (signature === undefined) this.#files.delete(name)
-    else if (known?.signature !== signature) this.#files.set(name, { signature, ...(await this.#read(name, known)) })
+    const file = signature === undefined ? undefined : known?.signature === signature ? known : await this.#read(name, signature, known)
+    if (file === undefined) this.#files.delete(name)
+    else this.#files.set(name, file)
   }
 
-  async #read(name: string, known: ManifestFile | undefined): Promise<Omit<ManifestFile, 'signature'>> {
+  /** @returns `undefined` for one that has gone since it was looked at */
+  async #read(name: string, signature: string, known: ManifestFile | undefined): Promise<ManifestFile | undefined> {
     const lastGood = known?.manifests ?? []
     try {
       const text = await readFile(join(this.#directory, name), 'utf8')
       if (text.trim() === '' && lastGood.length > 0) throw new Error('Cannot use an empty file: remove it to remove its objects')
       const { manifests, unknownKinds } = parseManifests(text)
       if (unknownKinds.length > 0) this.#log.warn('manifest kinds ignored', { file: name, kinds: [...new Set(unknownKinds)] })
-      return { manifests }
+      return { signature, manifests }
     } catch (error) {
+      if (isGone(error)) return undefined
       const fault = error instanceof Error ? error.message : String(error)
       if (fault !== known?.fault) this.#log.error('manifest refused', { file: name, error: fault, kept: lastGood.length })
-      return { manifests: lastGood, fault }
+      return { signature, manifests: lastGood, fault }
     }
   }
 }
@@ -143,9 +146,13 @@ async function readSignature(path: string): Promise<string | undefined> {
     const { ino, size, mtimeNs, mtimeMs } = await stat(path, { bigint: true })
     return Date.now() - Number(mtimeMs) < CLOCK_TICK_MS ? `young ${crypto.randomUUID()}` : `${ino} ${size} ${mtimeNs}`
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isGone(error)) return undefined
     throw error
   }
+}
+
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
 
 const STATS_AT_ONCE = 64

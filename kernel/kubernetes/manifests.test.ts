@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { unlinkSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import type { Service } from 'kubernetes-types/core/v1'
-import { silentLog } from '../log.ts'
+import { createLog, silentLog } from '../log.ts'
 import type { KubernetesApi, WatchEvent } from './api.ts'
-import { parseManifests } from './manifest-files.ts'
+import { ManifestFolder, parseManifests } from './manifest-files.ts'
 import { openManifests } from './manifests.ts'
 import { RESOURCES } from './objects.ts'
 
@@ -79,6 +80,29 @@ suite('openManifests()', () => {
     const event = { metadata: { name: 'e', namespace: 'default' }, involvedObject: {} }
     await api.create(RESOURCES.events, event)
     assert.deepEqual((await api.list(RESOURCES.events)).items, [])
+  })
+
+  test('takes a file that goes while it is looked at for one that has gone, not for a broken one', async () => {
+    const lines: string[] = []
+    const log = createLog({ role: 'test', write: line => lines.push(line) })
+    const folder = new ManifestFolder(directory, log)
+    const paths = Array.from({ length: 30 }, (_, index) => join(directory, `short-lived-${index}.yaml`))
+    // After some of these turns a file stands when it is looked at, and has gone when it is read.
+    for (let turns = 0; turns < 30; turns++) {
+      await Promise.all(paths.map(path => writeFile(path, service('short'))))
+      const scan = folder.scan()
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+      for (const path of paths) unlinkSync(path)
+      await scan
+    }
+    assert.deepEqual(
+      (await folder.scan()).map(({ object }) => object.metadata?.name),
+      ['a', 'b'],
+    )
+    assert.deepEqual(
+      lines.filter(line => line.includes('ENOENT')),
+      [],
+    )
   })
 
   test('watch() tells additions, changes and removals of a file replaced by rename', async () => {
