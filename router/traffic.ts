@@ -18,6 +18,7 @@ export const NUMBERS = {
   retriesRefused: ['retries_refused_total', 'counter', 'Second attempts that the retry budget of an app forbade'],
   ejections: ['ejections_total', 'counter', 'Times that an endpoint was passed over for its failures'],
   requestBytesHeld: ['request_held_bytes', 'gauge', 'Bodies of requests that are gathered before an app is asked'],
+  encodersRunning: ['encoders_running', 'gauge', 'Answers that are being compressed'],
   upstreamConnectionsOpened: ['upstream_connections_opened_total', 'counter', 'Connections opened to apps'],
   upstreamConnectionsReused: ['upstream_connections_reused_total', 'counter', 'Requests sent on a kept connection'],
   upstreamConnectionsIdle: ['upstream_connections_idle', 'gauge', 'Connections to apps kept for reuse'],

@@ -1,6 +1,7 @@
 import { headValue } from '../http1/fields.ts'
 import { parseLogFormat } from '../table/log-format.ts'
 import { type AccessLogFormat, accessLine, escaped, firstLine, isoTime, type Refusal, refusalLine, seconds, user } from './access-line.ts'
+import type { Handshake } from './client.ts'
 import { ERRORS } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { traceIdIn } from './trace-context.ts'
@@ -100,6 +101,10 @@ const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
   request_id: exchange => exchange.requestId,
   // The head, and the body as announced: a chunked one is not counted.
   request_length: ({ head }) => String(head.raw.length + Math.max(0, head.length)),
+  ssl_protocol: ({ downstream }) => downstream.client.handshake?.protocol ?? '',
+  ssl_cipher: ({ downstream }) => downstream.client.handshake?.cipher ?? '',
+  ssl_server_name: ({ downstream }) => downstream.client.serverName,
+  ssl_session_reused: ({ downstream }) => resumption(downstream.client.handshake),
   pid: () => String(process.pid),
   code: exchange => exchange.code ?? '',
   attempts: exchange => String(exchange.attempts),
@@ -123,12 +128,18 @@ const REFUSAL_VARIABLES: Readonly<Record<string, (refusal: Refusal) => string>> 
 function variable(name: string): Variable {
   const known = EXCHANGE_VARIABLES[name]
   if (known !== undefined) return known
-  const [, family, rest = ''] = /^(http|cookie|arg)_(.+)$/.exec(name) as RegExpExecArray
+  const [, family, rest = ''] = /^(http|cookie|arg|sent_http)_(.+)$/.exec(name) as RegExpExecArray
   if (family === 'http') {
     const field = rest.replaceAll('_', '-')
     // A password must not come into a log, whatever its format: `$remote_user` has the name.
     if (field === 'authorization' || field === 'proxy-authorization') return () => ''
     return exchange => escaped(headValue(exchange.head.raw, field))
+  }
+  if (family === 'sent_http') {
+    const field = rest.replaceAll('_', '-')
+    // What opens a session is as good as a password.
+    if (field === 'set-cookie') return () => ''
+    return exchange => escaped(headValue(`\r\n${exchange.sentFields}`, field))
   }
   if (family === 'cookie') {
     const pattern = new RegExp(`(?:^|; *)${rest}=([^;]*)`, 'i')
@@ -136,6 +147,10 @@ function variable(name: string): Variable {
   }
   const pattern = new RegExp(`(?:^|&)${rest}=([^&]*)`, 'i')
   return exchange => escaped(pattern.exec(query(exchange))?.[1] ?? '')
+}
+
+function resumption(handshake: Handshake | undefined): string {
+  return handshake === undefined ? '' : handshake.isResumed ? 'r' : '.'
 }
 
 /** As nginx writes `$time_local`; the router's clock is in UTC. */

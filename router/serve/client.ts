@@ -1,7 +1,8 @@
-import { isIP } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { RequestHead } from '../http1/request-head.ts'
 import type { AppLoad } from '../table/app-load.ts'
-import { plainAddress, type RouterSettings } from '../table/route.ts'
+import type { RouterSettings } from '../table/route.ts'
+import { statedAddress } from './stated-address.ts'
 
 /** Who is at the other end of a client connection, as far as the connection tells: the peer, or what its PROXY header says. */
 export class Client {
@@ -18,16 +19,28 @@ export class Client {
   readonly own: Origin
   /** The app of the last request. */
   load: AppLoad | undefined
+  readonly #socket: TLSSocket | undefined
+  #handshake: Handshake | undefined
   #settings: RouterSettings | undefined
   #trusted = false
 
-  constructor(address: string, port: number, secure: boolean, proxied: boolean, serverName = '') {
+  constructor(address: string, port: number, secure: boolean, proxied: boolean, serverName = '', socket?: TLSSocket) {
     this.address = address
     this.port = port
     this.secure = secure
     this.proxied = proxied
     this.serverName = serverName
+    this.#socket = socket
     this.own = originAs(address, secure ? 'https' : 'http', secure ? '443' : '80')
+  }
+
+  /** What was agreed on in its TLS handshake; of a connection that is gone what was asked before, else nothing. */
+  get handshake(): Handshake | undefined {
+    if (this.#handshake === undefined && this.#socket?.destroyed === false) {
+      const protocol = this.#socket.getProtocol() ?? ''
+      this.#handshake = { protocol, cipher: this.#socket.getCipher()?.name ?? '', isResumed: this.#socket.isSessionReused() }
+    }
+    return this.#handshake
   }
 
   /** Counts this connection for an app, or at its end for none. */
@@ -45,6 +58,13 @@ export class Client {
     }
     return this.#trusted
   }
+}
+
+/** For the access log, in OpenSSL's names. */
+export interface Handshake {
+  readonly protocol: string
+  readonly cipher: string
+  readonly isResumed: boolean
 }
 
 /** Who asks and how, as apps and logs are told. */
@@ -78,8 +98,8 @@ export function originOf(head: RequestHead, client: Client, settings: RouterSett
 function clientOf(forwardedFor: string, peer: string, settings: RouterSettings): string {
   let address = peer
   for (const item of forwardedFor.split(',').reverse()) {
-    const stated = plainAddress(item.trim())
-    if (isIP(stated) === 0) break
+    const stated = statedAddress(item.trim())
+    if (stated === '') break
     address = stated
     if (!settings.trusted.check(stated)) break
   }

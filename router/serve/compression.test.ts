@@ -123,6 +123,16 @@ suite('An answer goes as it is', () => {
     )
     assert.doesNotMatch(await raw(get('gzip'), 'HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n'), /Vary|Encoding/)
   })
+  test('as a 304, but by the ETag that the compressed answer had', async () => {
+    const conditional = (tag: string) => get('gzip', `If-None-Match: ${tag}\r\n`)
+    const answer = 'HTTP/1.1 304 Not Modified\r\nETag: "abc"\r\nX-Last: 1\r\n\r\n'
+    const weak = await raw(conditional('"x", W/"abc"'), answer)
+    assert.match(weak, /\r\nETag: W\/"abc"\r\nX-Last: 1\r\nVary: Accept-Encoding\r\n/)
+    for (const tag of ['"abc"', 'W/"abcd"', '*'])
+      assert.match(await raw(conditional(tag), answer), /\r\nETag: "abc"\r\nX-Last: 1\r\nConnection/)
+    const app = { policy: { compression: { codings: [], minLengthBytes: 256 } } } as const
+    assert.match(await raw(conditional('W/"abc"'), answer, app), /\r\nETag: "abc"\r\n/)
+  })
   test('when there are codecs enough', async () => {
     const text = await raw(get('gzip'), html(PAGE), { limits: { encodersMax: 0 } })
     assert.match(text, /\r\nVary: Accept-Encoding\r\n/)
@@ -172,7 +182,7 @@ suite('While it is compressed an answer', () => {
       assert.doesNotMatch(client.text, /\r\n0\r\n\r\n$/)
       assert.throws(() => decoder(coding)(dechunk(client.text)))
       assert.equal(bed.server.stats().errors.R36, 1)
-      assert.equal(encodersOf(bed.server), 0)
+      assert.equal(bed.server.stats().encodersRunning, 0)
     }
   })
   test('holds its app back when the client does not read, and arrives whole when it does', async () => {
@@ -218,7 +228,7 @@ suite('While it is compressed an answer', () => {
       client.socket.pause()
       client.reset()
       await until(() => bed.server.stats().errors.R47 === 1, 'the record')
-      assert.equal(encodersOf(bed.server), 0)
+      assert.equal(bed.server.stats().encodersRunning, 0)
       assert.equal(bed.server.stats().requests, 1)
     }
   })
@@ -230,7 +240,7 @@ suite('While it is compressed an answer', () => {
     await client.until('\r\n\r\n')
     client.socket.pause()
     await until(() => bed.server.stats().errors.R49 === 1, 'the record')
-    assert.equal(encodersOf(bed.server), 0)
+    assert.equal(bed.server.stats().encodersRunning, 0)
     client.destroy()
   })
   test('is followed by the next, in order, on a connection whose requests came at once', async () => {
@@ -275,7 +285,7 @@ suite('While it is compressed an answer', () => {
       assert.equal(text.toString(), `/${index} `.repeat(20_000))
     }
     assert.ok(compressed >= 64, `${compressed} compressed`)
-    assert.equal(encodersOf(bed.server), 0)
+    assert.equal(bed.server.stats().encodersRunning, 0)
   })
 })
 
@@ -332,8 +342,4 @@ function partly(coding: string, bytes: Buffer): string {
     default:
       return zstdDecompressSync(bytes, { finishFlush: 1 }).toString()
   }
-}
-
-function encodersOf(server: unknown): number {
-  return (server as { encoders: { running: number } }).encoders.running
 }

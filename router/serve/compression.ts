@@ -37,7 +37,8 @@ export function planCompression(
   settings: GzipSettings,
   isBusy: boolean,
 ): CompressionPlan | undefined {
-  if (status === 204 || status === 206 || status === 304 || own?.codings.length === 0) return undefined
+  if (status === 204 || status === 206 || own?.codings.length === 0) return undefined
+  if (status === 304) return planRevalidation(request, fields, settings)
   if (request.acceptEncoding === '' && !settings.vary) return undefined
   const type = TYPE.exec(fields)
   // Most answers that are no text end here, at a third of the cost of reading all fields.
@@ -50,6 +51,18 @@ export function planCompression(
   return coding === undefined ? { fields: varied } : { coding, fields: `${encodedFields(varied)}Content-Encoding: ${coding}\r\n` }
 }
 
+/**
+ * A 304 has the ETag and Vary that the 200 would have (RFC 9110 §15.4.5): whoever asks by the weak one has a compressed answer of ours, as
+ * its app knows the strong one. There is no type by which to tell.
+ */
+function planRevalidation(request: RequestHead, fields: string, settings: GzipSettings): CompressionPlan | undefined {
+  const tag = STRONG_TAG.exec(fields)?.[1]
+  if (tag === undefined || !headValue(request.raw, 'if-none-match').includes(`W/${tag}`)) return undefined
+  const varied = settings.vary && !readFields(fields).varies ? `${fields}Vary: Accept-Encoding\r\n` : fields
+  return { fields: encodedFields(varied) }
+}
+
+const STRONG_TAG = /^etag:[\t ]*("[^"\r]*")/im
 const TYPE = /^content-type:[\t ]*([^;\r]*)/im
 const MEANING =
   /^(content-type|content-encoding|content-range|cache-control|vary|content-md5|digest|content-digest|repr-digest):[\t ]*([^\r]*)/gim

@@ -93,6 +93,8 @@ export class Exchange {
   traceId = ''
   /** The header lines that pass on; those of the head unless a phase made others. */
   fields: string
+  /** The header lines of the final answer but those of its framing; '' before. */
+  sentFields = ''
   /** Bytes of the answer's head, interim answers included; 0 before. */
   headBytes = 0
   /** When the request was given to an endpoint, and when its head had come; 0 before. */

@@ -12,11 +12,11 @@ import { isWorthCompressing, planCompression } from './compression.ts'
 import { type Encoded, Encoder } from './encoder.ts'
 import { ERRORS, type ErrorCode, errorReply } from './errors.ts'
 import type { Exchange, RequestSink } from './exchange.ts'
-import { answerLines, requestText } from './headers.ts'
+import { answerLines, requestText, withoutOwnHsts } from './headers.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
 import { steer, stickyLine } from './steer.ts'
-import type { UpstreamExchange } from './upstream-exchange.ts'
+import type { RequestWriter, UpstreamExchange } from './upstream-exchange.ts'
 
 const ATTEMPTS_MAX = 3
 // A request that cannot be sent twice takes only a connection that was used a moment ago: the longer it was idle, the likelier its app is
@@ -58,7 +58,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #trailers = ''
   #over = false
 
-  /** @param pieces of a body that goes on coming: what was gathered of it */
+  /** @param pieces of a body what was gathered of it: all, or that which goes on coming begins with these */
   constructor(exchange: Exchange, body: string, phases: Phases, pieces: readonly Buffer[] = NO_PIECES) {
     this.#exchange = exchange
     this.#route = exchange.route as Route
@@ -149,7 +149,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
       if (this.#pieces.length > 0) this.#sendPieces()
       downstream.readBody()
     } else {
-      upstream.writer.text(this.#text)
+      if (this.#pieces.length > 0) this.#writeGathered(upstream.writer)
+      else upstream.writer.text(this.#text)
       upstream.requestSent()
       upstream.writer.flush()
     }
@@ -158,6 +159,17 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   /** What was gathered goes out; from here on it is the socket's to hold. */
   #sendPieces(): void {
     for (const piece of this.#pieces) this.requestPayload(piece, 0, piece.length)
+    this.#dropPieces()
+  }
+
+  /** A whole body of some size, which stays here for a second attempt. */
+  #writeGathered(writer: RequestWriter): void {
+    writer.begin(this.#text, this.#exchange.head.length)
+    for (const piece of this.#pieces) writer.payload(piece, 0, piece.length)
+    writer.finish()
+  }
+
+  #dropPieces(): void {
     this.#pieces = NO_PIECES
     this.#phases.buffered.held -= this.#exchange.heldBytes
     this.#exchange.heldBytes = 0
@@ -227,13 +239,18 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   answered(head: ResponseHead): void {
     const exchange = this.#exchange
     this.#answered = true
+    if (this.#pieces.length > 0) this.#dropPieces()
     exchange.upstreamAnsweredAt = performance.now()
     exchange.status = head.status
     let fields = this.#route.policy.edge?.cors === undefined ? head.fields : withoutCors(head.fields)
+    if (this.#route.policy.hsts !== undefined) fields = withoutOwnHsts(fields, exchange)
     if (this.#route.steering !== undefined) fields += stickyLine(this.#route.steering, exchange)
     const isVaried =
       isWorthCompressing(head, this.#route.policy.compression, exchange.table.settings.gzip) && this.#respondVaried(head, fields)
-    if (!isVaried) exchange.downstream.respond(head.status, head.reason, fields + answerLines(exchange), head.length, head.statedLength)
+    if (!isVaried) {
+      exchange.sentFields = fields + answerLines(exchange)
+      exchange.downstream.respond(head.status, head.reason, exchange.sentFields, head.length, head.statedLength)
+    }
     exchange.headBytes = exchange.bytesSent
   }
 
@@ -246,6 +263,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     const plan = planCompression(exchange.head, head.status, ownFields, this.#route.policy.compression, table.settings.gzip, isBusy)
     if (plan === undefined) return false
     const fields = plan.fields + answerLines(exchange)
+    exchange.sentFields = fields
     if (plan.coding === undefined) downstream.respond(head.status, head.reason, fields, head.length, head.statedLength)
     // The length that GET would state is not known before it is made.
     else if (exchange.head.method === 'HEAD') downstream.respond(head.status, head.reason, fields, 0, -1)

@@ -40,6 +40,13 @@ export function requestText(exchange: Exchange): string {
   return `${text}\r\n`
 }
 
+const HSTS_LINE = /^strict-transport-security:[^\n]*\n/gim
+
+/** An app's lines without its own HSTS where the router sets one: browsers heed the first alone, and two are an error (RFC 6797 §7.1). */
+export function withoutOwnHsts(fields: string, exchange: Exchange): string {
+  return exchange.origin.secure ? fields.replace(HSTS_LINE, '') : fields
+}
+
 /** The lines that the router adds to every answer of an app's host, its own error pages included. */
 export function answerLines(exchange: Exchange): string {
   const policy = exchange.route?.policy

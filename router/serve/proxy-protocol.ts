@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { plainAddress } from '../table/route.ts'
+import { statedAddress } from './stated-address.ts'
 
 /** What a PROXY header says: the client's address, or nothing but its own length (`UNKNOWN`, `LOCAL`: health checks of the balancer). */
 export interface ProxyHeader {
@@ -45,7 +45,7 @@ function readV1(bytes: Buffer): ProxyHeader | undefined | false {
   const version = family === 'TCP4' ? 4 : family === 'TCP6' ? 6 : 0
   if (words.length !== 6 || version === 0 || isIP(source) !== version || isIP(destination) !== version) return false
   if (!isPort(sourcePort) || !isPort(destinationPort)) return false
-  return { bytes: end + 2, address: plainAddress(source), port: Number(sourcePort) }
+  return { bytes: end + 2, address: statedAddress(source), port: Number(sourcePort) }
 }
 
 function isPort(text: string): boolean {
@@ -75,7 +75,5 @@ function readV2(bytes: Buffer): ProxyHeader | undefined | false {
 
 /** 16 bytes as an IPv6 address in its usual short form. */
 function addressOf(bytes: Buffer): string {
-  if (bytes.subarray(0, 12).equals(Buffer.from('00000000000000000000ffff', 'hex'))) return [...bytes.subarray(12)].join('.')
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16))
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+  return statedAddress(Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':'))
 }

@@ -15,7 +15,8 @@ export function reply(exchange: Exchange, answer: Reply, phases: Phases): void {
     fields = page.fields + fields + errorLine(answer.code, exchange.table.settings)
     body = page.body
   }
-  downstream.respond(answer.status, reasonOf(answer.status), fields + answerLines(exchange), body.length, body.length)
+  exchange.sentFields = fields + answerLines(exchange)
+  downstream.respond(answer.status, reasonOf(answer.status), exchange.sentFields, body.length, body.length)
   exchange.headBytes = exchange.bytesSent
   downstream.text(body)
   downstream.finish()

@@ -2,8 +2,12 @@ import type { Route } from '../table/route.ts'
 import { type ErrorCode, errorReply } from './errors.ts'
 import type { Exchange, RequestSink } from './exchange.ts'
 import { Forward } from './forward.ts'
+import { Gathered } from './gathered.ts'
 import type { Phases } from './phases.ts'
 import { reply } from './reply.ts'
+
+/** A body up to this goes out with its head as one text. */
+const TEXT_BYTES_MAX = 16 * 1024
 
 /** Bytes of bodies that a worker holds for all its apps. */
 export interface BufferedBytes {
@@ -19,8 +23,7 @@ export class RequestBuffer implements RequestSink {
   readonly #exchange: Exchange
   readonly #phases: Phases
   readonly #bytesMax: number
-  #pieces: Buffer[] = []
-  #bytes = 0
+  readonly #gathered = new Gathered()
   #forward: Forward | undefined
   #over = false
 
@@ -47,15 +50,14 @@ export class RequestBuffer implements RequestSink {
       this.#forward.requestPayload(bytes, start, end)
       return
     }
-    this.#bytes += end - start
     const { bodyBytesMax } = (this.#exchange.route as Route).policy
-    if (bodyBytesMax > 0 && this.#bytes > bodyBytesMax) {
+    if (bodyBytesMax > 0 && this.#gathered.bytes + end - start > bodyBytesMax) {
       this.#over = true
-      this.#pieces = []
+      this.#gathered.take()
       reply(this.#exchange, errorReply('R43'), this.#phases)
       return
     }
-    this.#pieces.push(Buffer.from(bytes.subarray(start, end)))
+    this.#gathered.add(bytes, start, end)
     this.#exchange.heldBytes += end - start
     this.#phases.buffered.held += end - start
   }
@@ -63,8 +65,8 @@ export class RequestBuffer implements RequestSink {
   requestFlush(): boolean {
     if (this.#over) return true
     if (this.#forward !== undefined) return this.#forward.requestFlush()
-    if (this.#bytes <= this.#bytesMax && this.#phases.buffered.held <= this.#phases.limits.bufferedBytesMax) return true
-    const forward = this.#begin('', this.#pieces)
+    if (this.#gathered.bytes <= this.#bytesMax && this.#phases.buffered.held <= this.#phases.limits.bufferedBytesMax) return true
+    const forward = this.#begin('', this.#gathered.take())
     // What follows is held back until there is a connection.
     return forward.isSending && forward.requestFlush()
   }
@@ -75,8 +77,11 @@ export class RequestBuffer implements RequestSink {
       this.#forward.requestCompleted()
       return
     }
-    this.#exchange.head = { ...this.#exchange.head, length: this.#bytes }
-    this.#begin(Buffer.concat(this.#pieces).toString('latin1'), [])
+    const { bytes } = this.#gathered
+    this.#exchange.head = { ...this.#exchange.head, length: bytes }
+    const pieces = this.#gathered.take()
+    if (bytes > TEXT_BYTES_MAX) this.#begin('', pieces)
+    else this.#begin(Buffer.concat(pieces).toString('latin1'), [])
   }
 
   requestLost(code: ErrorCode, answerable: boolean): void {
@@ -86,7 +91,7 @@ export class RequestBuffer implements RequestSink {
       return
     }
     this.#over = true
-    this.#pieces = []
+    this.#gathered.take()
     if (answerable) {
       reply(this.#exchange, errorReply(code), this.#phases)
       return
@@ -106,7 +111,6 @@ export class RequestBuffer implements RequestSink {
 
   #begin(body: string, pieces: readonly Buffer[]): Forward {
     const exchange = this.#exchange
-    this.#pieces = []
     // It may have taken minutes: the endpoints are those of now.
     const { head, route } = exchange
     const now = this.#phases.table().match(head.host, head.target)

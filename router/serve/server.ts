@@ -232,6 +232,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     stats.upstreamConnectionsOpened = this.pool.counts.opened
     stats.upstreamConnectionsReused = this.pool.counts.reused
     stats.requestBytesHeld = this.buffered.held
+    stats.encodersRunning = this.encoders.running
     stats.ejections = this.pool.counts.ejections
     stats.retriesRefused = this.pool.counts.retriesRefused
     stats.accessLinesDropped = this.#accessLog?.dropped ?? 0
@@ -342,7 +343,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
 
   #connection(socket: Socket, peer: Peer, secure: boolean): Receiver {
     const serverName = secure ? normalHost((socket as TLSSocket).servername || '') : ''
-    const client = new Client(peer.address, peer.port, secure, peer.proxied, serverName)
+    const client = new Client(peer.address, peer.port, secure, peer.proxied, serverName, secure ? (socket as TLSSocket) : undefined)
     const isHttp2 = secure && (socket as TLSSocket).alpnProtocol === 'h2'
     const connection = isHttp2 ? new Session(socket, client, this) : new Connection(socket, client, this)
     this.#tally.stats.connectionsAccepted++

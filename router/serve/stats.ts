@@ -58,6 +58,8 @@ export interface TrafficStats {
   ejections: number
   /** Bodies that are gathered before an endpoint is asked for. */
   requestBytesHeld: number
+  /** Answers that are being compressed. */
+  encodersRunning: number
   upstreamConnectionsOpened: number
   upstreamConnectionsReused: number
   /** Whole exchanges; upgraded connections are not counted. */
@@ -93,6 +95,7 @@ export class Tally {
     retriesRefused: 0,
     ejections: 0,
     requestBytesHeld: 0,
+    encodersRunning: 0,
     upstreamConnectionsOpened: 0,
     upstreamConnectionsReused: 0,
     latency: noTimes(),

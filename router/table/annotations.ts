@@ -22,8 +22,12 @@ export class Annotations {
   readonly #values = new Map<string, string>()
   readonly #read = new Set<string>()
   readonly #faults: Fault[] = []
+  readonly #before: ReadonlyMap<string, string> | undefined
+  readonly #good = new Map<string, string>()
 
-  constructor(annotations: Readonly<Record<string, string>> | undefined, preferred: Family) {
+  /** @param before the {@link good} texts of an earlier reading, by which values fall back that have no last good one of their own */
+  constructor(annotations: Readonly<Record<string, string>> | undefined, preferred: Family, before?: ReadonlyMap<string, string>) {
+    this.#before = before
     for (const family of [...ROUTER_PREFIXES.filter(family => family !== preferred), preferred]) {
       for (const [key, value] of Object.entries(annotations ?? {})) {
         if (key.startsWith(family)) this.#values.set(key.slice(family.length), String(value).trim())
@@ -33,6 +37,11 @@ export class Annotations {
 
   get faults(): readonly Fault[] {
     return this.#faults
+  }
+
+  /** The texts that could be read, and of those that could not the last that could. */
+  get good(): ReadonlyMap<string, string> {
+    return this.#good
   }
 
   /** The text of an annotation; `undefined` where it is absent or empty. */
@@ -48,17 +57,39 @@ export class Annotations {
     const text = this.text(name)
     if (text === undefined) return absent
     try {
-      return parse(text)
+      const value = parse(text)
+      this.#good.set(name, text)
+      return value
     } catch (error) {
       this.fault(name, text, error)
-      return lastGood
+      const before = this.#before?.get(name)
+      if (before === undefined) return lastGood
+      this.#good.set(name, before)
+      return this.#silently(() => parse(before))
     }
   }
 
-  /** The items of a list that can be read; `undefined` where there is no list at all. */
+  /** The items of a list that can be read, or where none can those of the last that could; `undefined` where there is no list at all. */
   items<T>(name: string, parse: (item: string) => T): readonly T[] | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
+    const items = this.#itemsOf(name, text, parse)
+    if (items.length > 0) this.#good.set(name, text)
+    const before = this.#before?.get(name)
+    if (items.length > 0 || before === undefined || !this.#faults.some(({ key }) => key === name)) return items
+    this.#good.set(name, before)
+    return this.#silently(() => this.#itemsOf(name, before, parse))
+  }
+
+  /** What was wrong in an earlier text was told at its time. */
+  #silently<T>(read: () => T): T {
+    const told = this.#faults.length
+    const value = read()
+    this.#faults.length = told
+    return value
+  }
+
+  #itemsOf<T>(name: string, text: string, parse: (item: string) => T): T[] {
     const items: T[] = []
     for (const item of text.split(',').map(item => item.trim())) {
       // An empty item, as after a trailing comma, must not become a domain that is everybody's.

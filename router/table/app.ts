@@ -96,7 +96,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const namespace = service.metadata.namespace ?? 'default'
   const label = service.metadata.labels?.['app'] || service.metadata.name
   const domains = readDomains(annotations, lastGood?.domains)
-  const regexDomain = readRegexDomain(annotations, domains)
+  const regexDomain = readRegexDomain(annotations, domains, lastGood?.regexDomain)
   const tcpTimeoutMs = annotations.one('tcpTimeout', undefined, parseTimeout, lastGood?.tcpTimeoutMs)
   const protocol = readProtocol(annotations, findPort(service, 80)?.appProtocol, lastGood?.protocol)
   const steering = readSteering(annotations, lastGood?.steering)
@@ -108,7 +108,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
   const edge = readEdge(annotations, { namespace, domains }, lastGood?.edge)
   const referrerPolicy = annotations.one('referrerPolicy', undefined, parseReferrerPolicy, lastGood?.referrerPolicy)
   const proxyDomain = annotations.one('proxyDomain', undefined, parseDomain, lastGood?.proxyDomain)
-  const proxyLocations = [...new Set(annotations.items('proxyLocations', parsePathPrefix))]
+  const proxyLocations = readLocations(annotations, lastGood?.proxyLocations)
   if (proxyDomain === undefined && proxyLocations.length > 0)
     annotations.fault('proxyLocations', proxyLocations.join(','), 'Cannot use proxyLocations: there is no proxyDomain')
   if (domains.length > 0 && !findPort(service, 80)) annotations.fault('spec.ports', '', 'Cannot choose a port: the Service has no port 80')
@@ -120,7 +120,7 @@ export function readApp(service: Stored<Service>, family: Family, lastGood?: App
     createdAt: String(service.metadata.creationTimestamp ?? ''),
     domains,
     ...(regexDomain !== undefined && { regexDomain }),
-    certificates: readCertificates(annotations, namespace),
+    certificates: readCertificates(annotations, namespace, lastGood?.certificates),
     ...(whitelist && { whitelist }),
     connectTimeoutMs: annotations.one('connectTimeout', 30_000, parseTimeout, lastGood?.connectTimeoutMs),
     ...(tcpTimeoutMs !== undefined && { tcpTimeoutMs }),
@@ -166,14 +166,25 @@ function readDomains(annotations: Annotations, lastGood: readonly string[] = [])
 }
 
 /** It stands for one of the app's domains, which must occur in it (contract 5.2). */
-function readRegexDomain(annotations: Annotations, domains: readonly string[]): string | undefined {
-  return annotations.one('regexDomain', undefined, text => {
-    if (text.length > REGEX_LENGTH_MAX) throw new RangeError(`Cannot use a regular expression of more than ${REGEX_LENGTH_MAX} characters`)
-    if (!domains.some(domain => text.includes(domain))) throw new RangeError('Cannot use regexDomain: none of the domains occurs in it')
-    if (RE2JS.compile(`^${text}\\.`).programSize() > REGEX_STEP_COUNT_MAX)
-      throw new RangeError('Cannot use regexDomain: the expression is too complex')
-    return text
-  })
+function readRegexDomain(annotations: Annotations, domains: readonly string[], lastGood?: string): string | undefined {
+  return annotations.one(
+    'regexDomain',
+    undefined,
+    text => {
+      if (text.length > REGEX_LENGTH_MAX)
+        throw new RangeError(`Cannot use a regular expression of more than ${REGEX_LENGTH_MAX} characters`)
+      if (!domains.some(domain => text.includes(domain))) throw new RangeError('Cannot use regexDomain: none of the domains occurs in it')
+      if (RE2JS.compile(`^${text}\\.`).programSize() > REGEX_STEP_COUNT_MAX)
+        throw new RangeError('Cannot use regexDomain: the expression is too complex')
+      return text
+    },
+    lastGood,
+  )
+}
+
+function readLocations(annotations: Annotations, lastGood: readonly string[] = []): readonly string[] {
+  const locations = annotations.items('proxyLocations', parsePathPrefix)
+  return locations?.length === 0 ? lastGood : [...new Set(locations)]
 }
 
 /**
@@ -187,11 +198,12 @@ function readWhitelist(annotations: Annotations, lastGood: readonly string[] = [
 }
 
 /** A domain may be named more than once: with an RSA and with an EC certificate. */
-function readCertificates(annotations: Annotations, namespace: string): Record<string, readonly string[]> {
+function readCertificates(annotations: Annotations, namespace: string, lastGood: App['certificates'] = {}): App['certificates'] {
   const pairs = annotations.items('certificates', item => {
     const [domain, name] = parsePair(item)
     return [parseDomain(domain), `${namespace}/${parseObjectName(`${name}-cert`)}`] as const
   })
+  if (pairs?.length === 0) return lastGood
   const secrets: Record<string, string[]> = {}
   for (const [domain, secret] of pairs ?? []) if (!secrets[domain]?.includes(secret)) (secrets[domain] ??= []).push(secret)
   return secrets

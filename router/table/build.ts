@@ -130,6 +130,7 @@ export class TableBuilder {
   #router: RouterAnnotations
   #settings: SettingsSpec | undefined
   #git: RouteSpec | null = null
+  #gitFaults: readonly Fault[] = []
   #defaultCertificate: string | null = null
   #version: number
 
@@ -152,7 +153,8 @@ export class TableBuilder {
     const routes = this.#linkRoutes(dirty)
     const settings = dirty.faults.has(ROUTER) || this.#settings === undefined ? this.#resolveSettings() : undefined
     const defaultCertificate = this.#chooseDefaultCertificate()
-    const git = changes.builder || (snapshot.builder && changes.slices.has(keyOf(snapshot.builder))) ? this.#readGit(snapshot) : undefined
+    const git =
+      changes.builder || (snapshot.builder && changes.slices.has(keyOf(snapshot.builder))) ? this.#readGit(snapshot, dirty) : undefined
     const delta = {
       routes,
       hosts,
@@ -504,11 +506,15 @@ export class TableBuilder {
   }
 
   /** @returns `undefined` when nothing changed */
-  #readGit(snapshot: Snapshot): RouteSpec | null | undefined {
+  #readGit(snapshot: Snapshot, dirty: Dirty): RouteSpec | null | undefined {
     const { builder } = snapshot
     let next: RouteSpec | null
     try {
-      next = buildGitRoute(builder, builder ? snapshot.slices(keyOf(builder)) : [], this.#options.family)
+      const slices = builder ? snapshot.slices(keyOf(builder)) : []
+      const { route, faults } = buildGitRoute(builder, slices, this.#options.family, this.#git)
+      if (!isDeepStrictEqual(faults, this.#gitFaults)) dirty.faults.add(ROUTER)
+      this.#gitFaults = faults
+      next = route
     } catch {
       // As above; the builder is an app too and has the fault there.
       return undefined
@@ -541,6 +547,7 @@ export class TableBuilder {
       ...(isMissing ? [{ key: 'nginx.defaultServiceIP', value: key, message }] : []),
       ...this.#certificates.platformFaults(),
       ...this.#pages.faultsOf(settings.pages),
+      ...this.#gitFaults,
     ]
   }
 

@@ -6,11 +6,13 @@ const VARIABLES: ReadonlySet<string> = new Set(
   (
     'time_iso8601 time_local msec app_name remote_addr remote_port remote_user status request request_method request_uri uri args query_string ' +
     'is_args bytes_sent body_bytes_sent server_name server_port server_protocol host scheme upstream_addr upstream_response_time ' +
-    'upstream_header_time upstream_status request_time request_id request_length pid code attempts trace_id'
+    'upstream_header_time upstream_status request_time request_id request_length ssl_protocol ssl_cipher ssl_server_name ssl_session_reused pid code attempts trace_id'
   ).split(' '),
 )
-// Of any header field, cookie or argument: `$http_x_forwarded_for`, `$cookie_session`, `$arg_page`.
-const FAMILIES = /^(?:http|cookie|arg)_[A-Za-z0-9_]{1,100}$/
+// Of any header field, cookie or argument, and of the answer's fields: `$http_x_forwarded_for`, `$cookie_session`, `$sent_http_content_type`.
+const FAMILIES = /^(?:http|cookie|arg|sent_http)_[A-Za-z0-9_]{1,100}$/
+// The router frames answers by itself, in each version of HTTP otherwise.
+const FRAMING = /^sent_http_(?:connection|content_length|keep_alive|transfer_encoding|trailer|upgrade)$/
 const FORMAT_LENGTH_MAX = 4096
 
 /**
@@ -27,8 +29,11 @@ export function parseLogFormat(format: string): LogPiece[] {
   let from = 0
   for (const match of format.matchAll(/\$(?:\{([^}]*)\}|(\w*))/g)) {
     const name = (match[1] ?? match[2] ?? '').toLowerCase()
+    if (FRAMING.test(name)) throw new RangeError(`Cannot log "${match[0]}": what was sent is in $bytes_sent and $body_bytes_sent`)
     if (!VARIABLES.has(name) && !FAMILIES.test(name))
-      throw new RangeError(`Cannot log "${match[0]}": write http_<field>, cookie_<name>, arg_<name> or one of ${[...VARIABLES].join(' ')}`)
+      throw new RangeError(
+        `Cannot log "${match[0]}": write http_<field>, sent_http_<field>, cookie_<name>, arg_<name> or one of ${[...VARIABLES].join(' ')}`,
+      )
     if (match.index > from) pieces.push(asLatin1(format.slice(from, match.index)))
     pieces.push({ variable: name })
     from = match.index + match[0].length

@@ -21,6 +21,8 @@ export interface RouterAnnotations {
   readonly workerCount?: number
   /** `namespace/name` of the routable Service that answers for unknown hosts; an address stands in {@link settings} already. */
   readonly defaultServiceKey?: string
+  /** The texts behind all this, for the next reading. */
+  readonly good: ReadonlyMap<string, string>
   readonly faults: readonly Fault[]
   readonly ignored: readonly string[]
 }
@@ -53,7 +55,7 @@ export function readSettings(
   lastGood?: RouterAnnotations,
   namespace = 'default',
 ): RouterAnnotations {
-  const annotations = new Annotations(source, family)
+  const annotations = new Annotations(source, family, lastGood?.good)
   const was = lastGood?.settings
   const wasPolicy = lastGood?.policy
   const flag = (name: string, absent: boolean, before?: boolean) => annotations.one(`nginx.${name}`, absent, parseBoolean, before)
@@ -120,6 +122,7 @@ export function readSettings(
     enableRegexDomains,
     ...(workerCount && { workerCount }),
     ...(key && { defaultServiceKey: key }),
+    good: annotations.good,
     faults: annotations.faults,
     ignored,
   }
@@ -195,17 +198,12 @@ function parseHeaderSize(text: string): number {
 /** Where unknown hosts go: an address, port 80, with nginx's own 60 s; or, in our own form, a routable Service by `namespace/name`. */
 function readDefaultService(annotations: Annotations): { route?: RouteSpec; key?: string } {
   const app = annotations.text('nginx.defaultAppName') ?? annotations.text('nginx.DefaultAppName') ?? 'default'
-  const target = annotations.text('nginx.defaultServiceIP')
+  const isNamed = annotations.text('nginx.defaultServiceIP') !== undefined
+  const target = annotations.one('nginx.defaultServiceIP', undefined, parseDefaultService)
   if (!annotations.one('nginx.defaultServiceEnabled', false, parseBoolean)) return {}
-  if (target === undefined) {
-    annotations.fault('nginx.defaultServiceEnabled', 'true', 'There is no default service: name one in nginx.defaultServiceIP')
-    return {}
-  }
-  if (/^[a-z0-9-]+\/[a-z0-9-]+$/.test(target)) return { key: target }
-  if (isIP(target) === 0) {
-    annotations.fault('nginx.defaultServiceIP', target, 'Cannot read the default service: write an IP address or namespace/name')
-    return {}
-  }
+  if (!isNamed) annotations.fault('nginx.defaultServiceEnabled', 'true', 'There is no default service: name one in nginx.defaultServiceIP')
+  if (target === undefined) return {}
+  if (target.includes('/')) return { key: target }
   const policy = {
     connectTimeoutMs: 60_000,
     idleTimeoutMs: 60_000,
@@ -215,6 +213,11 @@ function readDefaultService(annotations: Annotations): { route?: RouteSpec; key?
     bodyBytesMax: 1024 ** 2,
   }
   return { route: { app, namespace: '', service: app, policy, endpoints: [endpoint(target, 80)], locations: [] } }
+}
+
+function parseDefaultService(text: string): string {
+  if (isIP(text) > 0 || /^[a-z0-9-]+\/[a-z0-9-]+$/.test(text)) return text
+  throw new RangeError('Cannot read the default service: write an IP address or namespace/name')
 }
 
 /** nginx's levels by ours; without the annotation all is written, not errors alone. */

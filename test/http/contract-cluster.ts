@@ -83,7 +83,10 @@ export class Cluster implements AsyncDisposable {
     this.#router = prefixed(annotations)
   }
 
-  service(name: string, { annotations = {}, at = [], namespace = name, labels = {}, createdAt = '2020-01-01T00:00:00Z' }: ServiceWish): void {
+  service(
+    name: string,
+    { annotations = {}, at = [], namespace = name, labels = {}, createdAt = '2020-01-01T00:00:00Z' }: ServiceWish,
+  ): void {
     const metadata = { name, namespace, uid: name, resourceVersion: '1', creationTimestamp: createdAt, labels: { app: name, ...labels } }
     this.#services.set(`${namespace}/${name}`, {
       metadata: { ...metadata, annotations: prefixed(annotations) },

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import type { Service } from 'kubernetes-types/core/v1'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import { ok, startBed, startHttpApp, type TestApp } from '../../router/serve/testbed.ts'
+import { readApp } from '../../router/table/app.ts'
 import { TableBuilder } from '../../router/table/build.ts'
 import { endpoint } from '../../router/table/route.ts'
 import { readSettings } from '../../router/table/settings.ts'
@@ -92,6 +93,23 @@ suite('Annotations of the router (contract, section 2)', () => {
         if (what === 'honoured') assert.notDeepEqual(now.table, usual.table)
         else assert.deepEqual(now.table, usual.table)
       })
+  for (const [name, value, what] of ROUTER_ROWS.filter(([, , kind]) => kind !== 'ignored')) {
+    if (value === '') continue
+    test(`nginx.${name}: what cannot be read is told, and the last good value stays`, () => {
+      // HSTS is one value out of four.
+      const others = name.startsWith('ssl.hsts.') ? { 'router.drycc.cc/nginx.ssl.hsts.enabled': 'true' } : {}
+      const read = (text: string, before?: ReturnType<typeof readSettings>) =>
+        readSettings({ ...others, [`router.drycc.cc/nginx.${name}`]: text }, 'router.drycc.cc/', before)
+      const was = read(value)
+      for (const bad of ['$no_such', '$no_such,$nor_this']) {
+        const { faults, ...now } = read(bad, was)
+        assert.ok(faults.length > 0 && faults.every(({ key }) => key === `nginx.${name}`), what)
+        assert.deepEqual(now, (({ faults: _faults, ...rest }) => rest)(was))
+        // A second bad value finds the same good one.
+        assert.deepEqual(read('$never', read(bad, was)).settings, was.settings)
+      }
+    })
+  }
   test('HSTS has the code’s default, not the README’s, and turns https on', () => {
     const { policy } = readSettings({ 'router.drycc.cc/nginx.ssl.hsts.enabled': 'true' }, 'router.drycc.cc/')
     assert.deepEqual([policy.hsts, policy.sslEnforce], ['max-age=15552000', true])
@@ -138,6 +156,32 @@ suite('Annotations of a Service (contract, section 4)', () => {
     const { faults, hosts, route } = appOf({ domains: 'shop.test,', whitelist: '192.0.2.1,', certificates: 'shop.test:www,' })
     assert.deepEqual([faults.map(({ key }) => key), hosts, route?.policy.allow], [['certificates'], ['shop.test'], ['192.0.2.1/32']])
   })
+  for (const [name, value] of APP_ROWS.filter(([, , what]) => what !== 'ignored'))
+    test(`${name}: what cannot be read is told, and the last good value stays`, () => {
+      const bad = name === 'regexDomain' ? 'shop.test(' : '$no_such'
+      const was = appOf({ [name]: value }, ON)
+      const now = appOf({ [name]: value }, ON, { [name]: bad })
+      assert.ok(now.faults.some(({ key }) => key === name))
+      assert.deepEqual([now.route, now.hosts, now.certificates], [was.route, was.hosts, was.certificates])
+    })
+  test('proxyLocations: what cannot be read is told, and the last good paths stay', () => {
+    const shop = (locations: string) => {
+      const annotations = {
+        'router.deis.io/domains': 'a.test',
+        'router.deis.io/proxyDomain': 'b.test',
+        'router.deis.io/proxyLocations': locations,
+      }
+      return { metadata: { uid: '', resourceVersion: '1', name: 'a', namespace: 'a', annotations }, spec: {} } as Stored<Service>
+    }
+    const was = readApp(shop('/a,b,/c'), 'router.drycc.cc/')
+    assert.deepEqual(
+      [was.proxyLocations, readApp(shop('b,c'), 'router.drycc.cc/', was).proxyLocations],
+      [
+        ['/a', '/c'],
+        ['/a', '/c'],
+      ],
+    )
+  })
   test('what is no value keeps its default, and is told', () => {
     for (const [name, value] of Object.entries({ connectTimeout: '0', tcpTimeout: '1.5', maintenance: 'yes', 'ssl.enforce': '1' })) {
       const { faults, route } = appOf({ [name]: value })
@@ -177,24 +221,40 @@ suite('Behaviour (contract, section 5)', () => {
 
 /** What the annotations of the Deployment make of the router and of an app with every kind of domain. */
 function effect(annotations: Record<string, string>) {
-  const { faults, ignored, ...read } = readSettings(annotations, 'router.drycc.cc/')
+  const { faults, ignored, good: _good, ...read } = readSettings(annotations, 'router.drycc.cc/')
   return { faults, ignored, table: read }
 }
 
-function appOf(annotations: Record<string, string>, router: Record<string, string> = {}) {
-  const prefixed = Object.entries({ domains: 'shop.test', ...annotations }).map(([key, value]) => [`router.deis.io/${key}`, value])
-  const service = {
-    metadata: { uid: '', resourceVersion: '1', name: 'shop', namespace: 'shop', annotations: Object.fromEntries(prefixed) },
-    spec: { ports: [{ name: 'http', port: 80 }] },
-  } as Stored<Service>
+const ON = { 'router.drycc.cc/nginx.enableRegexDomains': 'true' }
+
+/** @param then what the Service says later */
+function appOf(annotations: Record<string, string>, router: Record<string, string> = {}, then?: Record<string, string>) {
+  const serviceOf = (wish: Record<string, string>, resourceVersion: string) => {
+    const prefixed = Object.entries({ domains: 'shop.test', ...wish }).map(([key, value]) => [`router.deis.io/${key}`, value])
+    const metadata = { uid: '', resourceVersion, name: 'shop', namespace: 'shop', annotations: Object.fromEntries(prefixed) }
+    return { metadata, spec: { ports: [{ name: 'http', port: 80 }] } } as Stored<Service>
+  }
+  let service = serviceOf(annotations, '1')
   const builder = new TableBuilder({ family: 'router.drycc.cc/', namespace: 'drycc' })
   const none: ReadonlySet<string> = new Set()
-  builder.build(
-    { service: key => (key === 'shop/shop' ? service : undefined), slices: () => [], secret: () => undefined, router, builder: undefined },
-    { services: new Set(['shop/shop']), slices: none, secrets: none, router: true, builder: false },
-  )
+  const build = () =>
+    builder.build(
+      {
+        service: key => (key === 'shop/shop' ? service : undefined),
+        slices: () => [],
+        secret: () => undefined,
+        router,
+        builder: undefined,
+      },
+      { services: new Set(['shop/shop']), slices: none, secrets: none, router: true, builder: false },
+    )
+  build()
+  if (then) {
+    service = serviceOf(then, '2')
+    build()
+  }
   const { faults, ignored, hosts, route } = builder.report().apps[0]!
-  return { faults, ignored, hosts, route, table: new Table().apply(builder.whole()) }
+  return { faults, ignored, hosts, route, certificates: builder.wantedSecrets(), table: new Table().apply(builder.whole()) }
 }
 
 /** What reached the app of a request. */

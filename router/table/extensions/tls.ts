@@ -47,8 +47,10 @@ function readVersions(annotations: Annotations, name: TlsPolicyName): Pick<TlsSe
 
 /** Drops what OpenSSL would refuse the whole list for; the brackets of equal preference are BoringSSL's and say only an order. */
 function readCiphers(annotations: Annotations, name: TlsPolicyName): string | undefined {
-  const text = annotations.text('nginx.ssl.ciphers')
-  if (text === undefined) return undefined
+  return annotations.one('nginx.ssl.ciphers', undefined, text => parseCiphers(text, name, annotations))
+}
+
+function parseCiphers(text: string, name: TlsPolicyName, annotations: Annotations): string {
   const known = new Set(getCiphers().map(cipher => cipher.toUpperCase()))
   const kept = text
     .split(/[:[\]|\s,]+/)
@@ -58,16 +60,12 @@ function readCiphers(annotations: Annotations, name: TlsPolicyName): string | un
       if (!isKnown) annotations.fault('nginx.ssl.ciphers', cipher, 'Unknown cipher')
       return isKnown
     })
+  if (kept.length === 0) throw new RangeError('Cannot use any of these ciphers: write names as OpenSSL does, between colons')
   // Lists of the contract name ciphers of TLS 1.2; those of TLS 1.3 are apart in OpenSSL.
   const suites = kept.some(cipher => /^TLS_/i.test(cipher)) ? [] : [TLS13_SUITES]
   const ciphers = [...suites, ...kept, ...(name === 'old' ? [OLD_SECURITY_LEVEL] : [])].join(':')
-  try {
-    createSecureContext({ ciphers })
-    return ciphers
-  } catch (error) {
-    annotations.fault('nginx.ssl.ciphers', kept.join(':'), error)
-    return undefined
-  }
+  createSecureContext({ ciphers })
+  return ciphers
 }
 
 function parsePolicy(text: string): TlsPolicyName {
