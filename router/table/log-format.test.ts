@@ -21,7 +21,7 @@ suite('parseLogFormat()', () => {
     ['$nope', /Cannot log "\$nope"/],
     ['100 $', /Cannot log "\$"/],
     ['${status', /Cannot log "\$"/],
-    ['$sent_http_etag', /Cannot log/],
+    ['$sent_http_content_length', /Cannot log/],
     ['$status\n$host', /line break/],
     ['x'.repeat(5000), /4096/],
   ] as const) {
