@@ -70,6 +70,12 @@ export function controlPlaneConfig(env: Environment) {
     acmePrecheck: flag('CONTROLLER_ACME_PRECHECK', 'true'),
     /** First certificates that the apps of one owner may order within a week, renewals apart. */
     acmeOwnerOrdersMax: integer('CONTROLLER_ACME_OWNER_ORDERS', '300', { min: 1 }),
+    /** Whether apps may have certificates for names that clients ask for first, once a hook has allowed each. */
+    acmeOnDemand: flag('CONTROLLER_ACME_ON_DEMAND', 'false'),
+    /** The operator's hook, asked for the names of all apps. */
+    acmeAskUrl: parsed('CONTROLLER_ACME_ASK_URL', '', text => (text === '' ? undefined : parseUrl(text))),
+    /** The app that gets the names which no app has claimed. */
+    acmeOnDemandApp: optional('CONTROLLER_ACME_ON_DEMAND_APP'),
     acmeHttpPort: port('CONTROLLER_ACME_HTTP_PORT', '80'),
     acmeHttpsPort: port('CONTROLLER_ACME_HTTPS_PORT', '443'),
     /** Name servers by which to look, as authorities do: within a cluster names may lead elsewhere. */

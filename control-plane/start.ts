@@ -5,9 +5,11 @@ import { type Running, Stack } from '../kernel/lifecycle.ts'
 import type { Log } from '../kernel/log.ts'
 import { createMetrics, type Metrics } from '../kernel/metrics.ts'
 import { guardedLookup, isPublicAddress } from '../kernel/public-address.ts'
+import { AskHooks } from './acme/ask.ts'
 import { Authorities, authoritiesFor, operatorsAuthorities } from './acme/authorities.ts'
 import { Caa } from './acme/caa.ts'
 import { Issuer, type IssuerTimes } from './acme/issuer.ts'
+import { OnDemand } from './acme/on-demand.ts'
 import { Reach } from './acme/reach.ts'
 import { appRoutes } from './api/app-routes.ts'
 import { authRoutes } from './api/auth-routes.ts'
@@ -109,7 +111,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const { routerUrl, platformDomain } = config
     const probe = routerUrl ? stack.add('router probe', new RouterProbe(routerUrl, platformDomain, log)) : undefined
     const locks = new AppLocks()
-    const routing = new Routing(records, cluster)
+    const onDemandMode = {
+      isOn: config.acmeOnDemand,
+      ...(config.acmeAskUrl !== undefined && { askUrl: config.acmeAskUrl }),
+      ...(config.acmeOnDemandApp !== undefined && { anyNameApp: config.acmeOnDemandApp }),
+    }
+    const routing = new Routing(records, cluster, onDemandMode)
     const deployer = new Deployer({
       records,
       cluster,
@@ -173,6 +180,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     settingsRoutes(routes, { records, deployer, platformLog })
     tlsRoutes(routes, {
       ...{ records, deployer, platformLog, platformDomain, mode: config.acmeDomains, directories: config.acmeDirectories },
+      onDemand: onDemandMode,
     })
     permsRoutes(routes, { records, platformLog })
     const routerPages = config.routerAdminUrl ? stack.add('router pages', new RouterPages(config.routerAdminUrl, log)) : undefined
@@ -199,6 +207,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const foreignLookup = guardedLookup(isPublicAddress)
     const authorities = new Authorities({ accounts: records.acmeAccounts, foreignLookup, ...(ca !== undefined && { ca }) })
     stack.add('certificate authorities', authorities)
+    const ownerOrdersMax = config.acmeOwnerOrdersMax
+    const url = config.acmeAskUrl
+    const askHooks = stack.add('hooks for names', new AskHooks({ api, platformDomain, foreignLookup, ...(url !== undefined && { url }) }))
+    const onDemand = new OnDemand({
+      ...{ api, records, platformLog, log, namespace: config.namespace, platformDomain, mode: onDemandMode, ownerOrdersMax },
+      hooks: askHooks,
+      syncRouting,
+    })
+    stack.add('names on demand', onDemand)
     const operators = operatorsAuthorities(config)
     const address = await server.listen({ port: config.port, host: config.host })
     stack.add('server', { stop: () => closeServer(server) })
@@ -217,7 +234,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           authoritiesOf: app => authoritiesFor(records.issuers.get(app), operators),
         },
         caa: new Caa(resolvers),
-        ownerOrdersMax: config.acmeOwnerOrdersMax,
+        ownerOrdersMax,
+        mayKeep: onDemand.mayKeep.bind(onDemand),
         reach: config.acmePrecheck ? new Reach({ httpPort: acmeHttpPort, httpsPort: acmeHttpsPort, resolvers }) : undefined,
         ...(chain !== undefined && { chain }),
         ...(options.acmeTimes && { times: options.acmeTimes }),

@@ -158,3 +158,17 @@ export const PAGE_BYTES_MAX = 128 * 1024
 
 /** Of all pages of one ConfigMap: they stand in the memory of each of the router's workers. */
 export const PAGES_BYTES_MAX = 512 * 1024
+
+/**
+ * The ConfigMap of the routers' namespace by which they tell for what names clients asked over TLS that an app may have a certificate for and has
+ * none: from name to the time of the question, ISO 8601. What is older than {@link WANTED_MS_MAX} says nothing any more.
+ */
+export const WANTED_NAMES = 'drycc-router-wanted-names'
+
+export const WANTED_MS_MAX = 60_000
+
+/** In it at once. */
+export const WANTED_COUNT_MAX = 100
+
+/** A host name of the public internet, in lower case, that an authority may certify: labels of letters and digits, the last of them no number. */
+export const CERTIFIABLE_NAME = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/

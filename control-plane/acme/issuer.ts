@@ -7,6 +7,7 @@ import { type Outcome, type Reconciler, startReconciler } from '../../kernel/kub
 import type { Log } from '../../kernel/log.ts'
 import { AppLocks } from '../deploy/app-locks.ts'
 import type { Routing } from '../deploy/routing.ts'
+import type { App } from '../domain/app.ts'
 import {
   type Automatic,
   adopt,
@@ -51,6 +52,8 @@ export interface IssuerOptions {
   readonly caa: Caa
   /** First certificates that one owner's apps may order within a week. */
   readonly ownerOrdersMax: number
+  /** Whether a name that came on demand may have another certificate. @returns why not */
+  mayKeep(app: App, domain: string, signal: AbortSignal): Promise<string | undefined>
   readonly challenge: ChallengeType | 'auto'
   readonly chain?: string
   readonly times?: Partial<IssuerTimes>
@@ -145,7 +148,8 @@ export class Issuer {
     const { records, mode, platformDomain } = this.#options
     const claimed = records.domains.get(domain)
     const app = claimed && records.apps.get(claimed.app)
-    if (!claimed || !app || !wantsAutomatic(app, mode) || unobtainable(claimed, platformDomain) !== undefined) return undefined
+    const isWanted = app && (wantsAutomatic(app, mode) || (claimed?.onDemand && !app.deleting && mode !== 'off'))
+    if (!claimed || !isWanted || unobtainable(claimed, platformDomain) !== undefined) return undefined
     const isByHand = claimed.certificate !== undefined && records.certificates.get(claimed.certificate) !== undefined
     return isByHand ? undefined : app.id
   }
@@ -215,6 +219,7 @@ export class Issuer {
     }
     try {
       if (why !== undefined) throw new Unreachable(why)
+      if (renews) await this.#checkKept(record, signal)
       const owner = renews || record.order ? undefined : this.#ownerOf(app)
       if (owner !== undefined) this.#checkQuota(owner)
       const challengeType = await this.#findWay(record, types, signal)
@@ -226,7 +231,7 @@ export class Issuer {
         ...(replaces !== undefined && { replaces }),
         begin: () => this.#begin(record, renews),
         keep: async order => void (await this.#change(record, standing => keepOrder(standing, order), 'later')),
-        publish: challenge => this.#publish(record, challengeType, challenge, signal),
+        publish: challenge => this.#publish(record, challengeType, challenge, signal, this.#times.settleMs),
       })
       const chance = Math.random()
       const done = await this.#change(record, standing => issued(standing, got, Date.now(), chance))
@@ -237,6 +242,16 @@ export class Issuer {
       if (stopping.aborted || error instanceof Superseded || isStatus(error, 404)) return
       await this.#fail(record, authority, error)
     }
+  }
+
+  /** What came on demand is asked for again before it is renewed. @throws {Unreachable} */
+  async #checkKept({ domain, app: id }: Automatic, signal: AbortSignal): Promise<void> {
+    const { records, mode, mayKeep } = this.#options
+    const app = records.apps.get(id)
+    if (!app || !records.domains.get(domain)?.onDemand || wantsAutomatic(app, mode)) return
+    const why = await mayKeep(app, domain, signal)
+    signal.throwIfAborted()
+    if (why !== undefined) throw new Unreachable(why)
   }
 
   /** @throws {Postponed} when the owner has ordered as many as he may */
@@ -302,7 +317,7 @@ export class Issuer {
     const token = randomBytes(16).toString('base64url')
     const probe = { token, keyAuthorization: `${token}.${randomBytes(32).toString('base64url')}` }
     try {
-      await this.#publish(record, wanted, probe, signal)
+      await this.#publish(record, wanted, probe, signal, 0)
       return wanted
     } catch (error) {
       // Where port 80 leads elsewhere, or nowhere, 443 may lead here; the routers have heard of the probe by now.
@@ -312,10 +327,16 @@ export class Issuer {
     }
   }
 
-  /** Puts a challenge where the routers answer it, and waits until they do. @throws {Unreachable} */
-  async #publish(record: Automatic, type: ChallengeType, challenge: PendingChallenge, signal: AbortSignal): Promise<void> {
+  /** Puts a challenge where the routers answer it, and waits until they do, and so long for those who hear of it later. @throws {Unreachable} */
+  async #publish(
+    record: Automatic,
+    type: ChallengeType,
+    challenge: PendingChallenge,
+    signal: AbortSignal,
+    settleMs: number,
+  ): Promise<void> {
     const { reach } = this.#options
-    const { publishedMs, settleMs } = this.#times
+    const { publishedMs } = this.#times
     await this.#change(record, standing => ({ ...standing, challenge }))
     const deadline = performance.now() + publishedMs
     const backoff = new Backoff({ minMs: 50, maxMs: 1_000, jitter: 0 })
@@ -341,6 +362,18 @@ export class Issuer {
     const when = `next attempt at ${next.nextAttemptAt}`
     this.#options.platformLog.say(record.app, `No certificate for ${record.domain}: ${failure.message}; ${when}`, 'WARN')
     this.#log.warn('certificate not issued', { domain: record.domain, app: record.app, directory: authority.url, error: failure.message })
+    await this.#takeBack(next, nowMs)
+  }
+
+  /** Without a certificate a name that came on demand is nobody's: whoever asks for it first would else keep it from its owner. */
+  async #takeBack({ domain, app, certificate, notAfter }: Automatic, nowMs: number): Promise<void> {
+    const { records, platformLog } = this.#options
+    const claimed = records.domains.get(domain)
+    const isServed = certificate !== undefined && Date.parse(notAfter ?? '') > nowMs
+    if (isServed || claimed?.app !== app || !claimed.onDemand) return
+    await records.domains.remove(domain)
+    platformLog.say(app, `domain ${domain} removed, as it came on demand and has no certificate`)
+    await this.#sync(app)
   }
 
   /** Writes a record, unless it is no longer what this attempt is about, and what the router reads of it. */

@@ -1,7 +1,7 @@
 import type { Deployer } from '../deploy/deployer.ts'
 import { RESERVED_NAMES } from '../domain/app-name.ts'
 import { requiredText } from '../domain/fields.ts'
-import { canonicalHost, type Domain, overlaps, parseHostname, showDomain } from '../domain/hostname.ts'
+import { canonicalHost, DOMAINS_MAX, type Domain, overlaps, parseHostname, showDomain } from '../domain/hostname.ts'
 import { invalid, missing, Refusal, unavailable } from '../domain/refusal.ts'
 import { now } from '../domain/timestamp.ts'
 import type { PlatformLog } from '../platform-log.ts'
@@ -18,8 +18,6 @@ export interface DomainParts {
   readonly reservedNames: readonly string[]
 }
 
-// All of them stand in one annotation, with their certificates in another; all annotations of a Service hold 256 KiB together.
-const DOMAINS_MAX = 256
 const TAKEN = 'Domain is already in use by another application'
 
 /** The host names of an app. */
@@ -34,6 +32,9 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
     },
     async POST({ app, user, body }) {
       const name = parseHostname(requiredText(body, 'domain'))
+      const standing = records.domains.get(name)
+      // What came by itself becomes what somebody wants.
+      if (standing?.app === app.id && standing.onDemand) return created(showDomain(await records.domains.settle(name)))
       if (records.domains.list(app.id).length >= DOMAINS_MAX) throw invalid('domain', `An app can have ${DOMAINS_MAX} domains`)
       checkFree(name, app.id, app.owner)
       const domain: Domain = { domain: name, app: app.id, owner: user.username, created: now(), updated: now() }
@@ -53,6 +54,8 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
       const domain = find(params['domain'] ?? '')
       if (domain?.app !== app.id) throw missing('Domain')
       await records.domains.remove(domain.domain)
+      for (const { domain: within, onDemand } of records.domains.list(app.id))
+        if (onDemand && domain.domain.startsWith('*.') && within.endsWith(domain.domain.slice(1))) await records.domains.remove(within)
       await deployer.sync(app.id)
       platformLog.say(app.id, `domain ${domain.domain} removed`)
       return noContent()

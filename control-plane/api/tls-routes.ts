@@ -5,9 +5,10 @@ import { type App, showTls } from '../domain/app.ts'
 import type { Automatic } from '../domain/automatic.ts'
 import { type AutomaticMode, unobtainable, wantsAutomatic } from '../domain/automatic-wish.ts'
 import { canonical } from '../domain/config.ts'
-import { optionalFlag } from '../domain/fields.ts'
+import { optionalFlag, optionalText } from '../domain/fields.ts'
 import type { Domain } from '../domain/hostname.ts'
 import { mergeIssuer, showIssuer } from '../domain/issuer.ts'
+import { type OnDemandMode, readAsk } from '../domain/on-demand.ts'
 import { conflict, invalid } from '../domain/refusal.ts'
 import { now, timestamp } from '../domain/timestamp.ts'
 import type { PlatformLog } from '../platform-log.ts'
@@ -21,6 +22,7 @@ export interface TlsParts {
   readonly platformLog: PlatformLog
   readonly platformDomain: string
   readonly mode: AutomaticMode
+  readonly onDemand: OnDemandMode
   /** Directories that the operator named. */
   readonly directories: readonly string[]
 }
@@ -50,16 +52,23 @@ export function tlsRoutes(routes: Routes, parts: TlsParts): void {
       const enforced = optionalFlag(body, 'https_enforced')
       const automatic = optionalFlag(body, 'certs_auto_enabled')
       const standing = records.issuers.get(app.id)
+      const onDemand = optionalFlag(body, 'certs_on_demand')
+      const given = optionalText(body, 'on_demand_ask')
+      const ask = given === undefined ? undefined : readAsk(given)
       const issuer = mergeIssuer(body, standing, server => directories.includes(server))
-      if (enforced === undefined && automatic === undefined && issuer === undefined)
+      if ([enforced, automatic, issuer, onDemand, ask].every(field => field === undefined))
         throw invalid('https_enforced', 'This field is required.')
       const isIssuerOther = issuer !== undefined && canonical(issuer) !== canonical(standing)
       if (isIssuerOther) await records.issuers.set(app.id, issuer)
       const changed = await records.apps.update(app.id, ({ tls }) => {
-        const { https_enforced, certs_auto_enabled = null } = tls
-        const next = { https_enforced: enforced ?? https_enforced, certs_auto_enabled: automatic ?? certs_auto_enabled }
-        if (next.https_enforced === https_enforced && next.certs_auto_enabled === certs_auto_enabled && !isIssuerOther)
-          throw conflict(`${user.username} changed nothing`)
+        const { https_enforced, certs_auto_enabled = null, certs_on_demand = false, on_demand_ask = '' } = tls
+        const standing = { https_enforced, certs_auto_enabled, certs_on_demand, on_demand_ask }
+        const next = {
+          ...{ https_enforced: enforced ?? https_enforced, certs_auto_enabled: automatic ?? certs_auto_enabled },
+          ...{ certs_on_demand: onDemand ?? certs_on_demand, on_demand_ask: ask ?? on_demand_ask },
+        }
+        if (onDemand === true) checkOnDemand(next.on_demand_ask, parts.onDemand)
+        if (canonical(next) === canonical(standing) && !isIssuerOther) throw conflict(`${user.username} changed nothing`)
         return { tls: { uuid: randomUUID(), owner: user.username, created: now(), updated: now(), ...next } }
       })
       await deployer.sync(app.id)
@@ -67,6 +76,12 @@ export function tlsRoutes(routes: Routes, parts: TlsParts): void {
       return created(show(changed, parts))
     },
   })
+}
+
+function checkOnDemand(ask: string, { isOn, askUrl }: OnDemandMode): void {
+  if (!isOn) throw invalid('certs_on_demand', 'The operator of the platform has not turned certificates on demand on')
+  if (ask === '' && askUrl === undefined)
+    throw invalid('certs_on_demand', 'Somebody must be asked for each name: set on_demand_ask to a path of the app, or to an https address')
 }
 
 function show(app: App, parts: TlsParts) {
@@ -79,6 +94,7 @@ function show(app: App, parts: TlsParts) {
     .slice(-EVENTS_MAX)
   return {
     ...{ ...showTls(app), certs_auto_enabled: app.tls.certs_auto_enabled ?? null },
+    ...{ certs_on_demand: app.tls.certs_on_demand ?? false, on_demand_ask: app.tls.on_demand_ask ?? '' },
     issuer: showIssuer(records.issuers.get(app.id)),
     events,
     certificates: domains.map(domain => describe(domain, app, parts)),
@@ -90,7 +106,8 @@ function describe(domain: Domain, app: App, { records, mode, platformDomain }: T
   if (attached) return { domain: domain.domain, source: 'attached', name: attached.name, ...describePem(attached.certificate) }
   const known = records.automatics.get(domain.domain)
   const record = known?.app === app.id && !known.retired ? known : undefined
-  const reason = unobtainable(domain, platformDomain) ?? (wantsAutomatic(app, mode) ? progressOf(record) : whyUnwanted(mode))
+  const reason =
+    unobtainable(domain, platformDomain) ?? (wantsAutomatic(app, mode) || domain.onDemand ? progressOf(record) : whyUnwanted(mode))
   if (!record?.certificate) return { domain: domain.domain, source: 'none', reason: reason ?? 'A certificate is being ordered' }
   return { domain: domain.domain, source: 'automatic', ...describePem(record.certificate), ...(reason !== undefined && { reason }) }
 }

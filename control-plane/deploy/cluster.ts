@@ -14,7 +14,7 @@ import { environmentSecret } from './environment.ts'
 import { buildPathService, PATHS_LABEL } from './path-service.ts'
 import { PULL_SECRET } from './pod-template.ts'
 import { put } from './put.ts'
-import { buildService, type ServedChallenge } from './service.ts'
+import { buildService, type CertificateWork } from './service.ts'
 
 const ATTACHED = 'drycc.cc/attached'
 const HERITAGE_SELECTOR = `${LABELS.heritage}=${HERITAGE}`
@@ -37,14 +37,9 @@ export class Cluster {
   }
 
   /** Writes the app's Service where it differs. */
-  async applyService(
-    app: App,
-    domains: readonly Domain[],
-    type: string | undefined,
-    challenges: readonly ServedChallenge[],
-  ): Promise<void> {
+  async applyService(app: App, domains: readonly Domain[], type: string | undefined, work: CertificateWork): Promise<void> {
     await put(this.#api, RESOURCES.services, app.id, app.id, standing => {
-      const wanted = buildService(standing, app, domains, type, challenges)
+      const wanted = buildService(standing, app, domains, type, work)
       return standing && canonical(standing) === canonical(wanted) ? undefined : wanted
     })
   }

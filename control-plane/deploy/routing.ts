@@ -1,5 +1,6 @@
 import { automaticName } from '../domain/automatic.ts'
 import type { Domain } from '../domain/hostname.ts'
+import { type OnDemandMode, onDemandOf } from '../domain/on-demand.ts'
 import { missing } from '../domain/refusal.ts'
 import type { Records } from '../records.ts'
 import { AppLocks } from './app-locks.ts'
@@ -10,11 +11,13 @@ import type { ServedChallenge } from './service.ts'
 export class Routing {
   readonly #records: Records
   readonly #cluster: Cluster
+  readonly #onDemand: OnDemandMode
   readonly #locks = new AppLocks()
 
-  constructor(records: Records, cluster: Cluster) {
+  constructor(records: Records, cluster: Cluster, onDemand: OnDemandMode) {
     this.#records = records
     this.#cluster = cluster
+    this.#onDemand = onDemand
   }
 
   /**
@@ -31,7 +34,8 @@ export class Routing {
       if (!app || app.deleting) throw missing('App')
       const served = certify(records, id)
       await cluster.applyCertificates(id, served.certificates)
-      await cluster.applyService(app, served.domains, type, served.challenges)
+      const onDemand = onDemandOf(app, this.#onDemand)
+      await cluster.applyService(app, served.domains, type, { challenges: served.challenges, onDemand })
       await cluster.applyPathServices(app)
       await cluster.removeCertificates(
         id,

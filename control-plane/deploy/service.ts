@@ -3,6 +3,7 @@ import { HERITAGE, LABELS, ROUTER_PREFIX } from '../../kernel/contract.ts'
 import type { App } from '../domain/app.ts'
 import type { PendingChallenge } from '../domain/automatic.ts'
 import type { Domain } from '../domain/hostname.ts'
+import type { OnDemandNames } from '../domain/on-demand.ts'
 import { pagesName } from './pages.ts'
 
 /**
@@ -14,6 +15,13 @@ export const PORT_NAME = 'http'
 /** What an authority will look for at a domain of the app. */
 export interface ServedChallenge extends PendingChallenge {
   readonly domain: string
+}
+
+/** What the router does for an app beside serving its domains, while certificates are had. */
+export interface CertificateWork {
+  readonly challenges: readonly ServedChallenge[]
+  /** For which names it tells that clients ask; absent: none. */
+  readonly onDemand?: OnDemandNames | undefined
 }
 
 /**
@@ -28,7 +36,7 @@ export function buildService(
   app: App,
   domains: readonly Domain[],
   type: string | undefined,
-  challenges: readonly ServedChallenge[] = [],
+  work: CertificateWork = { challenges: [] },
 ): Service {
   const selector = type
     ? { [LABELS.app]: app.id, [LABELS.heritage]: HERITAGE, [LABELS.type]: type }
@@ -47,7 +55,7 @@ export function buildService(
         [LABELS.heritage]: HERITAGE,
         [`${ROUTER_PREFIX}routable`]: String(app.settings.routable),
       },
-      annotations: { ...withoutOurs(app, standing?.metadata?.annotations), ...routingAnnotations(app, domains, challenges) },
+      annotations: { ...withoutOurs(app, standing?.metadata?.annotations), ...routingAnnotations(app, domains, work) },
     },
     spec: {
       ...standing?.spec,
@@ -58,7 +66,7 @@ export function buildService(
 }
 
 /** What the router reads of an app, without keys that would be empty: there a stale value must not stay. */
-function routingAnnotations(app: App, domains: readonly Domain[], challenges: readonly ServedChallenge[]): Record<string, string> {
+function routingAnnotations(app: App, domains: readonly Domain[], { challenges, onDemand }: CertificateWork): Record<string, string> {
   const attached = domains.filter(domain => domain.certificate !== undefined)
   const values = {
     domains: domains.map(domain => domain.domain).join(','),
@@ -67,6 +75,7 @@ function routingAnnotations(app: App, domains: readonly Domain[], challenges: re
     maintenance: String(app.settings.maintenance),
     whitelist: app.settings.whitelist.join(','),
     'x-acme-challenges': challenges.map(({ domain, token, keyAuthorization }) => `${domain} ${token} ${keyAuthorization}`).join(', '),
+    'x-certificates-on-demand': onDemand ?? '',
     ...(Object.keys(app.pages ?? {}).length > 0 && { 'x-error-pages': pagesName(app.id) }),
   }
   return Object.fromEntries(
@@ -76,7 +85,7 @@ function routingAnnotations(app: App, domains: readonly Domain[], challenges: re
   )
 }
 
-const OURS = ['domains', 'certificates', 'ssl.enforce', 'maintenance', 'whitelist', 'x-acme-challenges'].map(
+const OURS = ['domains', 'certificates', 'ssl.enforce', 'maintenance', 'whitelist', 'x-acme-challenges', 'x-certificates-on-demand'].map(
   key => `${ROUTER_PREFIX}${key}`,
 )
 

@@ -33,6 +33,9 @@ export interface Tls {
   readonly updated: string
   readonly https_enforced: boolean | null
   readonly certs_auto_enabled?: boolean | null
+  /** Whether names that clients ask for get certificates, and who else than the operator must allow each; '' is nobody. */
+  readonly certs_on_demand?: boolean
+  readonly on_demand_ask?: string
 }
 
 /** An app: who may use it, how many processes it wants, and how it is served. */

@@ -8,12 +8,17 @@ export interface Domain {
   readonly app: string
   readonly owner: string
   readonly certificate?: string
+  /** Added when a client asked for it, not by a person: it goes when its certificate cannot be had. */
+  readonly onDemand?: true
   readonly created: string
   readonly updated: string
 }
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
 const NAME_LENGTH_MAX = 253
+
+/** Of an app. All of them stand in one annotation, with their certificates in another; all annotations of a Service hold 256 KiB together. */
+export const DOMAINS_MAX = 256
 
 /**
  * Reads a host name as a person writes it: one trailing dot goes, letters beyond ASCII become A-labels, a leading `*.` may stay.
@@ -61,6 +66,7 @@ export function showDomain(domain: Domain) {
     updated: timestamp(domain.updated),
     app: domain.app,
     domain: domain.domain,
+    ...(domain.onDemand && { on_demand: true }),
   }
 }
 

@@ -90,6 +90,13 @@ export class Domains {
     })
   }
 
+  /** Makes a domain that came on demand one that somebody wants. */
+  settle(domain: string): Promise<Domain> {
+    return this.#table.modify(this.#namespace, this.#nameOf(domain), ({ onDemand, ...current }, map) =>
+      onDemand ? { ...map, data: { domain: JSON.stringify({ ...current, updated: now() }) } } : undefined,
+    )
+  }
+
   remove(domain: string): Promise<void> {
     return this.#table.remove(this.#namespace, this.#nameOf(domain))
   }
