@@ -96,7 +96,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     this.#socket = socket
     this.client = client
     this.#host = host
-    this.#writer = new MessageWriter(socket, client.secure)
+    this.#writer = new MessageWriter(socket)
     socket.on('end', () => this.#guard(() => this.#ended()))
     socket.on('drain', () => this.#guard(() => this.#drained()))
     // A reset is followed by `close`, where all is done.
@@ -514,7 +514,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
       }
       case LINGER:
         // A client that still takes the answer, however slowly, gets it: lingering begins when it is out.
-        if (this.#blocked && this.#socket.writableLength > 0) {
+        if (this.#blocked && this.#writer.blocked) {
           this.#blocked = false
           wheel.arm(this, limits.sendStallMs)
         } else this.destroy()

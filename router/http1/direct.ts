@@ -6,6 +6,8 @@ export const WRITTEN = 0
 export const WAITS = 1
 /** It cannot be tried on this socket now: use the socket's own `write`. */
 export const NOT_TRIED = 2
+/** It is taken, and so much that no more should follow it before `written` of the writer. */
+export const FULL = 3
 
 /** Hears of a write that had to wait. */
 export interface DirectListener {
@@ -18,6 +20,11 @@ interface WriteRequest {
   oncomplete?: (status: number) => void
   /** Keeps bytes in memory that the kernel has yet to read. */
   buffer?: Uint8Array
+}
+
+/** One that says how its write ended where nobody was to be called: 0, or an error below; null before that. */
+export interface TellingRequest extends WriteRequest {
+  writeStatus: number | null
 }
 
 interface Handle {
@@ -69,7 +76,7 @@ export function writeDirect(socket: Socket, data: string | Uint8Array, listener:
  * Lets the loop read what came before the connection broke: an app that answers (413) and closes with the rest of the body unread resets it,
  * and its answer waits here to be read. The first turn ends the reads under way, the second follows a look of its own.
  */
-function destroyAfterReading(socket: Socket, error: number): void {
+export function destroyAfterReading(socket: Socket, error: number): void {
   setImmediate(() =>
     setImmediate(() => {
       if (!socket.destroyed) socket.destroy(new Error(`Cannot write: error ${error}`))
@@ -91,6 +98,15 @@ export function readDirect(socket: Socket, receive: (length: number) => void): v
     if (length > 0) receive(length)
     else own.call(handle, bytes)
   }
+}
+
+/** A request whose write counts as done; `undefined` where this Node has none that tells. */
+export function newTellingRequest(): TellingRequest | undefined {
+  if (internals === undefined) return undefined
+  const made = new internals.WriteWrap() as TellingRequest
+  if (made.writeStatus !== null) return undefined
+  made.writeStatus = 0
+  return made
 }
 
 function findInternals(): Internals | undefined {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { suite, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { selfSigned } from '../../kernel/x509.ts'
 import { startApp, startBed, type TestApp } from '../serve/testbed.ts'
 
 // All sockets of a worker read into one memory. If any of it went into a write by reference, a peer that is slow to take its bytes would get
@@ -18,6 +20,14 @@ suite('Many slow peers at once get their own bytes and no others', () => {
   test('clients that take large chunked answers', async () => {
     await using app = await answeringApp('chunked')
     await compareAnswers(app, unchunked)
+  })
+  test('clients that take large answers over TLS', async () => {
+    await using app = await answeringApp('length')
+    await compareAnswers(app, () => body => body, true)
+  })
+  test('clients that take large chunked answers over TLS', async () => {
+    await using app = await answeringApp('chunked')
+    await compareAnswers(app, unchunked, true)
   })
   test('apps that take large bodies', async () => {
     const wrong: string[] = []
@@ -80,11 +90,12 @@ suite('Many slow peers at once get their own bytes and no others', () => {
   })
 })
 
-async function compareAnswers(app: TestApp, decoder: () => (chunk: Buffer) => Buffer): Promise<void> {
-  await using bed = await startBed({ apps: { 'shop.test': app } })
+async function compareAnswers(app: TestApp, decoder: () => (chunk: Buffer) => Buffer, secure = false): Promise<void> {
+  const { certificate: cert, key } = selfSigned({ names: ['shop.test'], days: 1 })
+  await using bed = await startBed({ apps: { 'shop.test': app }, tls: { cert, key } })
   await Promise.all(
     Array.from({ length: PEERS }, async (_, index) => {
-      const socket = connect(bed.port, '127.0.0.1')
+      const socket = secure ? connectTls(bed.httpsPort, '127.0.0.1', { rejectUnauthorized: false }) : connect(bed.port, '127.0.0.1')
       socket.write(`GET /${index} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n`)
       assert.equal(await outcome(socket, comparer(index), decoder()), 'whole')
     }),

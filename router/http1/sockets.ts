@@ -1,4 +1,4 @@
-import { connect, Socket } from 'node:net'
+import { connect, Socket, type TcpNetConnectOpts } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Endpoint } from '../table/route.ts'
 import { readDirect } from './direct.ts'
@@ -10,7 +10,7 @@ export interface Receiver {
 
 const READ_BYTES = 64 * 1024
 /**
- * The one memory that all plain sockets read into: no allocation per read, and it stays in the processor's cache. It never reaches a
+ * The one memory that all sockets read into, what TLS sockets have decrypted among it: no allocation per read, and it stays in the processor's cache. It never reaches a
  * `write()`: a write that the kernel takes only in part keeps a reference, and the next read of another tenant's socket would change what
  * is sent. Every byte leaves it as a copy (see writer.ts), which slow-readers.test.ts proves.
  */
@@ -47,7 +47,25 @@ export function adoptSocket(raw: Socket, create: (socket: Socket) => Receiver): 
   socket.resume()
 }
 
-/** Reads a socket by `data` events: TLS sockets, which decrypt into memory of their own. */
+/**
+ * Lets a TLS socket that has been accepted decrypt into the shared memory. Node offers `onread` for those that it opens only: what it would
+ * have set is set here, and where it is not found the socket is read by `data` events.
+ */
+export function readSecureSocket(socket: Socket, receiver: Receiver): void {
+  const { _handle: handle } = socket as unknown as { _handle: { useUserBuffer?: (memory: Buffer) => void } | null }
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map(name => symbols.find(symbol => symbol.description === name))
+  if (buffer === undefined || callback === undefined || typeof handle?.useUserBuffer !== 'function') {
+    readSocket(socket, receiver)
+    return
+  }
+  const { receive } = readerOf(receiver)
+  Object.assign(socket, { [buffer]: READ_MEMORY, [callback]: receive })
+  handle.useUserBuffer(READ_MEMORY)
+  readDirect(socket, receive)
+}
+
+/** Reads a socket by `data` events, for which each read gets memory of its own. */
 export function readSocket(socket: Socket, receiver: Receiver): void {
   socket.on('data', (chunk: Buffer) => receiver.received(chunk, 0, chunk.length))
 }
@@ -56,7 +74,8 @@ export function readSocket(socket: Socket, receiver: Receiver): void {
 export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver): void {
   if (to.tls !== undefined) {
     const { name, verify } = to.tls
-    const options: ConnectionOptions & { allowHalfOpen: boolean } = {
+    const reader = readerOf()
+    const options: ConnectionOptions & Pick<TcpNetConnectOpts, 'allowHalfOpen' | 'onread'> = {
       host: to.address,
       port: to.port,
       servername: name,
@@ -64,11 +83,13 @@ export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver
       secureContext: to.tls.context(),
       ALPNProtocols: ['http/1.1'],
       allowHalfOpen: true,
+      onread: { buffer: READ_MEMORY, callback: reader.receive },
     }
     const socket = connectTls(options)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
-    readSocket(socket, create(socket))
+    reader.receiver = create(socket)
+    readDirect(socket, reader.receive)
     return
   }
   const reader = readerOf()
@@ -92,9 +113,9 @@ interface Reader {
   readonly receive: (length: number) => boolean
 }
 
-function readerOf(): Reader {
+function readerOf(receiver?: Receiver): Reader {
   const reader: Reader = {
-    receiver: undefined,
+    receiver,
     receive: length => {
       reader.receiver?.received(READ_MEMORY, 0, length)
       return true

@@ -105,7 +105,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
     this.#listener = listener
     this.#times = times
     this.#secure = secure
-    this.writer = new MessageWriter(socket, secure)
+    this.writer = new MessageWriter(socket)
     socket.once(secure ? 'secureConnect' : 'connect', () => this.#guard(() => this.#connected()))
     if (secure) {
       socket.once('connect', () => {

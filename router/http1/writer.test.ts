@@ -129,7 +129,7 @@ async function open(): Promise<{ writer: MessageWriter; arrived: () => Promise<s
     text += chunk
   })
   if (socket.connecting) await once(socket, 'connect')
-  const writer = new MessageWriter(socket, false)
+  const writer = new MessageWriter(socket)
   const arrived = async () => {
     writer.flush()
     socket.end()

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { type BodyLength, type BodySink, CHUNKED } from './body.ts'
-import { type DirectListener, NOT_TRIED, WAITS, writeDirect } from './direct.ts'
+import { NOT_TRIED, WAITS, WRITTEN } from './direct.ts'
 import { latin1 } from './latin1.ts'
+import { Outlet } from './outlet.ts'
 
 // Payload of one turn of the loop is gathered here, with room before it for a head and after it for the end of a chunk, so that a whole
 // message leaves in one write. Shared by all connections: gathering never outlives the turn (see flush).
@@ -21,23 +22,21 @@ let gathered = 0
  * Writes messages to one socket: head, payload in its framing, end. What one turn of the loop brings leaves in one write when the turn
  * ends in {@link flush}. Bytes given to it are copied before the call returns.
  */
-export class MessageWriter implements BodySink, DirectListener {
+export class MessageWriter implements BodySink {
   /** Bytes written since the socket was opened, those still gathered included. */
   bytesWritten = 0
   readonly #socket: Socket
-  readonly #waits: boolean
+  readonly #outlet: Outlet
   #text = ''
   #length: BodyLength = 0
   #left = 0
   /** Text that ends the message, to stand behind the gathered payload. */
   #tail = ''
-  /** Direct writes that the kernel has not taken yet: at most one, what follows it waits in the socket's own queue. */
-  #waiting = 0
 
-  /** @param waits whether writes of this socket are never done at once, as those of TLS sockets */
-  constructor(socket: Socket, waits: boolean) {
+  /** @param socket of which nobody else writes anything */
+  constructor(socket: Socket) {
     this.#socket = socket
-    this.#waits = waits
+    this.#outlet = new Outlet(socket)
   }
 
   /** Begins a message. */
@@ -119,13 +118,7 @@ export class MessageWriter implements BodySink, DirectListener {
 
   /** Whether bytes still wait for the peer. */
   get blocked(): boolean {
-    return this.#waiting > 0 || this.#socket.writableLength > 0
-  }
-
-  directWritten(failed: boolean): void {
-    this.#waiting--
-    // As the socket's own queue does when it is empty again; while that one is long it will speak itself.
-    if (!failed && !this.#socket.writableNeedDrain) this.#socket.emit('drain')
+    return this.#outlet.blocked
   }
 
   /** Hands what was gathered to the socket. Returns false while the peer is slow: wait for `drain` before bringing more. */
@@ -137,7 +130,7 @@ export class MessageWriter implements BodySink, DirectListener {
       owner = undefined
       gathered = 0
     }
-    if (size === 0 && text === '') return this.#waiting === 0 && !this.#socket.writableNeedDrain
+    if (size === 0 && text === '') return !this.#outlet.full
     // Nobody is there any more; whoever brings bytes learns it from the socket's `close`.
     if (!this.#socket.writable) return true
     if (size === 0) return this.#send(text)
@@ -145,7 +138,7 @@ export class MessageWriter implements BodySink, DirectListener {
     const tail = this.#length === CHUNKED ? `\r\n${this.#tail}` : ''
     this.bytesWritten += head.length - text.length + tail.length - this.#tail.length
     this.#tail = ''
-    if (head.length + size <= TEXT_BYTES_MAX) {
+    if (!this.#outlet.secure && head.length + size <= TEXT_BYTES_MAX) {
       return this.#send(head + latin1(memory, HEAD_ROOM, HEAD_ROOM + size) + tail)
     }
     return this.#write(head, size, tail)
@@ -157,22 +150,16 @@ export class MessageWriter implements BodySink, DirectListener {
     else start -= memory.write(head, HEAD_ROOM - head.length, 'latin1')
     memory.write(tail, HEAD_ROOM + size, 'latin1')
     const message = memory.subarray(start, HEAD_ROOM + size + tail.length)
-    // Behind bytes that wait, or behind a cipher, it will wait as well: so that it holds no more than its own size.
-    if (this.blocked || this.#waits) return this.#socket.write(Buffer.from(message))
-    const accepted = this.#send(message)
+    const outcome = this.#outlet.write(message)
+    // Behind bytes that wait it will wait as well: so that it holds no more than its own size.
+    if (outcome === NOT_TRIED) return this.#socket.write(Buffer.from(message))
     // What the kernel has not taken yet refers to this memory: it stays theirs, and the next turn gets another.
-    if (this.blocked) memory = Buffer.allocUnsafeSlow(memory.length)
-    return accepted
+    if (outcome === WAITS) memory = Buffer.allocUnsafeSlow(memory.length)
+    return outcome === WRITTEN
   }
 
-  #send(message: string | Buffer): boolean {
-    if (!this.#waits && this.#waiting === 0) {
-      const outcome = writeDirect(this.#socket, message, this)
-      if (outcome !== NOT_TRIED) {
-        if (outcome === WAITS) this.#waiting++
-        return outcome !== WAITS
-      }
-    }
-    return typeof message === 'string' ? this.#socket.write(message, 'latin1') : this.#socket.write(message)
+  #send(message: string): boolean {
+    const outcome = this.#outlet.write(message)
+    return outcome === NOT_TRIED ? this.#socket.write(message, 'latin1') : outcome === WRITTEN
   }
 }

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net'
+import { NOT_TRIED, WAITS } from '../http1/direct.ts'
+import { Outlet } from '../http1/outlet.ts'
 import { FLAG, FRAME, FRAME_BYTES_MAX, FRAME_HEAD, type Http2Code, write32, writeFrameHead } from './frames.ts'
 
 const ROOM = 64 * 1024
@@ -15,6 +17,7 @@ export class Outbox {
   /** Bytes of frames written so far. */
   bytesWritten = 0
   readonly #socket: Socket
+  readonly #outlet: Outlet
   #memory: Buffer = NOTHING
   #used = 0
   #lastFrame = -1
@@ -22,6 +25,7 @@ export class Outbox {
 
   constructor(socket: Socket) {
     this.#socket = socket
+    this.#outlet = new Outlet(socket)
   }
 
   get isEmpty(): boolean {
@@ -30,7 +34,7 @@ export class Outbox {
 
   /** Whether bytes wait for the client, so that no more should be brought. */
   get blocked(): boolean {
-    return this.#socket.writableNeedDrain
+    return this.#outlet.full
   }
 
   /** Bytes that wait in the socket. */
@@ -122,15 +126,21 @@ export class Outbox {
 
   /** Hands what was gathered to the socket. */
   flush(): void {
-    if (this.#used > 0 && this.#socket.writable) {
-      // A copy of the size it needs: TLS takes its time with it, and the memory is somebody else's with the next turn.
-      this.#socket.write(Buffer.from(this.#memory.subarray(0, this.#used)))
-    }
+    const memory = this.#memory
+    const size = this.#used
+    this.#memory = NOTHING
     this.#used = 0
     this.#lastFrame = -1
     this.#lastStream = -1
-    if (this.#memory !== NOTHING && this.#memory.length === ROOM && free.length < FREE_MAX) free.push(this.#memory)
-    this.#memory = NOTHING
+    if (size > 0 && this.#socket.writable) {
+      const bytes = memory.subarray(0, size)
+      const outcome = this.#outlet.write(bytes)
+      // What the kernel has yet to read stays as it is.
+      if (outcome === WAITS) return
+      // A copy of the size it needs: the memory is somebody else's with the next turn.
+      if (outcome === NOT_TRIED) this.#socket.write(Buffer.from(bytes))
+    }
+    if (memory.length === ROOM && free.length < FREE_MAX) free.push(memory)
   }
 
   #grow(size: number): Buffer {

@@ -1,6 +1,6 @@
 import { type AddressInfo, type BoundSocket, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
-import { adoptSocket, type Receiver, readSocket } from '../http1/sockets.ts'
+import { adoptSocket, type Receiver, readSecureSocket } from '../http1/sockets.ts'
 import type { Wheel } from '../http1/wheel.ts'
 import type { AcmeChallenge } from '../table/extensions/acme.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
@@ -149,7 +149,7 @@ export async function listenTls(
     owner.shaken(socket.isSessionReused())
     // Not before: who ends its side during the handshake has nothing more to wait for.
     socket.allowHalfOpen = true
-    readSocket(socket, serve(socket, handshake.peer))
+    readSecureSocket(socket, serve(socket, handshake.peer))
   })
   secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
     owner.turnedAway()

@@ -54,7 +54,7 @@ export class Relay implements Receiver, Timed {
     this.#pool = pool
     this.#wheel = pool.wheel
     this.#over = over
-    this.#toClient = new MessageWriter(client, false)
+    this.#toClient = new MessageWriter(client)
     this.#toClient.begin('', UNTIL_CLOSE)
     client.setKeepAlive(true, 60_000)
     client.setNoDelay(true)
@@ -135,7 +135,7 @@ export class Relay implements Receiver, Timed {
     const isCurrent = () => this.#app === app && !this.#finished
     app.once('connect', () => {
       if (!isCurrent()) return
-      this.#toApp = new MessageWriter(app, false)
+      this.#toApp = new MessageWriter(app)
       this.#toApp.begin('', UNTIL_CLOSE)
       if (this.#route.policy.proxyHeader === true) this.#sayWhoItIs()
       this.#wheel.arm(this, this.#route.policy.idleTimeoutMs)
