@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import { createSecureContext, type SecureContext, connect as tlsConnect } from 'node:tls'
 
 /** What the load generator is told. */
 export type LoadOrder =
@@ -19,10 +19,13 @@ export type LoadOrder =
   /** Sends one body as fast as it is taken. */
   | (Target & { readonly kind: 'upload'; readonly head: string; readonly bodyBytes: number })
 
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+
 interface Target {
   readonly port: number
-  readonly tls?: boolean
-  /** Whether TLS sessions are resumed; the first connection of the process begins one. */
+  /** The one version that is spoken; absent: no TLS. */
+  readonly tls?: TlsVersion
+  /** Whether TLS sessions are resumed; the first connection of the process begins one, and whoever then resumes none has failed. */
   readonly resume?: boolean
 }
 
@@ -348,8 +351,21 @@ interface Handler {
 }
 
 const memory = Buffer.allocUnsafeSlow(256 * 1024)
-/** By port. */
-const sessions = new Map<number, Buffer>()
+/** By port and version. */
+const sessions = new Map<string, Buffer>()
+const contexts = new Map<TlsVersion, SecureContext>()
+
+// Else each peer would take what its own OpenSSL likes best: here a post-quantum exchange of keys, there none, and this or that cipher.
+const OFFER = { ecdhCurve: 'X25519:P-256', ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256', ca: [] }
+
+function contextOf(version: TlsVersion): SecureContext {
+  let context = contexts.get(version)
+  if (context === undefined) {
+    context = createSecureContext({ ...OFFER, minVersion: version, maxVersion: version })
+    contexts.set(version, context)
+  }
+  return context
+}
 
 /** Opens a connection; resolves when it has closed. */
 function open({ port, tls, resume }: Target, create: (socket: Socket) => Handler): Promise<void> {
@@ -358,15 +374,15 @@ function open({ port, tls, resume }: Target, create: (socket: Socket) => Handler
     const ready = () => handler?.ready()
     let socket: Socket
     if (tls) {
-      const session = resume ? sessions.get(port) : undefined
-      const secured = tlsConnect(
-        { port, host: '127.0.0.1', servername: 'app-0.test', rejectUnauthorized: false, ...(session && { session }) },
-        () => {
-          if (session && !secured.isSessionReused()) handler?.failed()
-          ready()
-        },
-      )
-      if (resume && !session) secured.once('session', (begun: Buffer) => sessions.set(port, begun))
+      const key = `${port} ${tls}`
+      const session = resume ? sessions.get(key) : undefined
+      const options = { port, host: '127.0.0.1', servername: 'app-0.test', rejectUnauthorized: false, secureContext: contextOf(tls) }
+      const secured = tlsConnect({ ...options, ...(session && { session }) }, () => {
+        const isAsked = secured.getProtocol() === tls && secured.isSessionReused() === (session !== undefined)
+        if (!isAsked) handler?.failed()
+        ready()
+      })
+      if (resume && !session) secured.once('session', (begun: Buffer) => sessions.set(key, begun))
       socket = secured
       socket.on('data', (chunk: Buffer) => handler?.read(chunk, chunk.length))
       socket.setNoDelay(true)

@@ -59,7 +59,7 @@ http {
 export function nginxWithPool({ port, originPort, folder }: PeerPlace, tls?: PeerTls): string {
   const https =
     tls &&
-    `listen 127.0.0.1:${tls.port} ssl http2 backlog=4096; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile};`
+    `listen 127.0.0.1:${tls.port} ssl http2 backlog=4096; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile}; ssl_protocols TLSv1.2 TLSv1.3;`
   return `${mainLines(folder)}
 events { worker_connections 40000; }
 http {

@@ -13,6 +13,7 @@ export interface Limits extends Http2Limits {
   readonly clientShare: number
   readonly gitConnectionsMax: number
   readonly handshakesMax: number
+  readonly handshakeMs: number
   readonly clientHandshakesPerSecondMax: number
   readonly nameHandshakesPerSecondMax: number
   readonly giveWayMs: number
@@ -54,6 +55,8 @@ export const DEFAULT_LIMITS: Limits = {
   gitConnectionsMax: 256,
   // TLS handshakes under way; a stalled one then gives way. One costs a millisecond of a core, so this is two seconds of work.
   handshakesMax: 2_000,
+  // From the first byte of TLS to the end of the handshake: far more than an honest client needs, wherever it is.
+  handshakeMs: 10_000,
   // TLS handshakes that one IPv4 address or IPv6 /64 begins, trusted proxies excepted, and full ones for one name; five seconds' worth may come at
   // once. A fifth of a core for one client, half of one for a name, so that no tenant's flood takes the handshakes of the others.
   clientHandshakesPerSecondMax: 200,

@@ -1,22 +1,25 @@
+import { constants } from 'node:crypto'
 import { type AddressInfo, type BoundSocket, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
+import { createSecureContext, createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { adoptSocket, type Receiver, readSecureSocket } from '../http1/sockets.ts'
 import type { Wheel } from '../http1/wheel.ts'
 import type { AcmeChallenge } from '../table/extensions/acme.ts'
 import { plainAddress, type RouterSettings } from '../table/route.ts'
+import { interceptConnections } from '../tls/carrier.ts'
 import { meetAuthority } from './authority.ts'
+import { type HandshakeHost, Handshakes } from './handshakes.ts'
 import type { Place, PlaceKind } from './places.ts'
 import { Preface } from './preface.ts'
 import type { ProxyHeader } from './proxy-protocol.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
 
 // Keep-alive probes find the clients that vanished from under a WebSocket or an idle connection.
-const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+const KEEP_ALIVE_SECONDS = 60
+const ACCEPTED = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_SECONDS * 1000 }
 
-const HANDSHAKE_MS_MAX = 10_000
-
-const ALPN = ['h2', 'http/1.1', 'http/1.0']
-const ALPN_WITHOUT_HTTP2 = ALPN.slice(1)
+/** The preferred first. An HTTP/1.0 client that offers its own name would else be turned away. */
+const ALPN = Buffer.from('\x02h2\x08http/1.1\x08http/1.0')
+const ALPN_WITHOUT_HTTP2 = ALPN.subarray(3)
 
 /** A fatal alert, unrecognized_name (RFC 6066 §3). */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
@@ -36,12 +39,9 @@ export interface Peer {
 }
 
 /** What listeners need of the server. */
-export interface ListenerHost {
+export interface ListenerHost extends HandshakeHost {
   readonly wheel: Wheel
   readonly firstByteMs: number
-  readonly handshakesMax: number
-  /** A handshake of this age may be ended for a newcomer where all are taken. */
-  readonly giveWayMs: number
   settings(): RouterSettings
   /** Gives a newcomer its place, which {@link left} gives back. @param client absent: {@link claim} follows @returns `undefined` when there is none */
   admit(kind: PlaceKind, client?: string): Place | undefined
@@ -56,8 +56,6 @@ export interface ListenerHost {
   mayName(serverName: string): boolean
   /** A TLS handshake was completed. */
   shaken(isResumed: boolean): void
-  /** A connection was turned away before it was served. */
-  turnedAway(): void
   /** Finds the challenge of a domain that an authority will look for by TLS; absent: none is looked for. */
   challenges(): ((domain: string) => AcmeChallenge | undefined) | undefined
 }
@@ -70,6 +68,14 @@ export interface Listener {
   readonly port: number
   /** Stops accepting; connections live on. */
   stop(): void
+}
+
+/** An open port for TLS. */
+export interface TlsListener extends Listener {
+  /** Another default certificate, other versions or another key of tickets, for handshakes to come. */
+  renew(options: TlsOptions): void
+  /** Ends the handshakes under way. */
+  cut(): void
 }
 
 /** Opens a port for plain connections, with the PROXY header in front of each where the settings say so. */
@@ -98,105 +104,90 @@ export async function listenPlain(at: ListenAt, kind: PlaceKind, owner: Listener
   return listen(server, at)
 }
 
-/** A connection in its TLS handshake. */
-interface Handshake {
-  readonly raw: Socket
-  readonly peer: Peer
-  readonly beganAt: number
-}
-
 /** Opens a port for TLS connections. */
-export async function listenTls(
-  at: ListenAt,
-  tls: TlsOptions,
-  owner: ListenerHost,
-  serve: Serve,
-): Promise<Listener & { readonly tls: TlsServer }> {
-  // By their own two ends: TLS wraps the socket and hides it. The oldest first.
-  const handshakes = new Map<string, Handshake>()
-  const withAlerts = (options: TlsOptions): TlsOptions => {
-    const { SNICallback: choose } = options
-    if (choose === undefined) return options
-    return {
-      ...options,
-      SNICallback(this: TLSSocket | undefined, name, done) {
-        if (!owner.mayName(name)) {
-          done(new Error('Too many handshakes for this name'))
-          return
-        }
-        choose.call(this, name, (error, context) => {
-          // OpenSSL sends no alert for an error of the callback. The handshake has sent nothing yet, so the record may go in the clear.
-          if (error !== null && this?.remotePort !== undefined) handshakes.get(ends(this))?.raw.write(UNRECOGNIZED_NAME)
-          done(error, context)
-        })
-      },
-    }
-  }
-  const secured = createTlsServer({
-    handshakeTimeout: HANDSHAKE_MS_MAX,
-    ...withAlerts(tls),
-    // An HTTP/1.0 client that offers its own name would else be turned away.
-    ALPNCallback: ({ protocols }) => (owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2).find(protocol => protocols.includes(protocol)),
-  })
-  secured.on('secureConnection', socket => {
-    const key = ends(socket)
-    const handshake = handshakes.get(key)
-    if (handshake === undefined) {
-      socket.destroy()
-      return
-    }
-    handshakes.delete(key)
+export async function listenTls(at: ListenAt, tls: TlsOptions, owner: ListenerHost, serve: Serve): Promise<TlsListener> {
+  // It shakes no hands: Node asks it about OCSP.
+  const secured = createTlsServer(tls)
+  const handshakes = new Handshakes(owner, (socket, peer) => {
     owner.shaken(socket.isSessionReused())
     // Not before: who ends its side during the handshake has nothing more to wait for.
     socket.allowHalfOpen = true
-    readSecureSocket(socket, serve(socket, handshake.peer))
+    readSecureSocket(socket, serve(socket, peer))
   })
-  secured.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
-    owner.turnedAway()
-    socket.destroy()
+  const options = (options: TlsOptions) => ({
+    isServer: true,
+    server: secured,
+    secureContext: createSecureContext({ ...options, secureOptions: (options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION }),
+    ...(options.SNICallback && { SNICallback: withAlerts(options.SNICallback, handshakes, owner) }),
   })
+  let current = options(tls)
+  const secure = (carrier: Socket, peer: Peer) => {
+    const ALPNProtocols = owner.settings().http2 ? ALPN : ALPN_WITHOUT_HTTP2
+    if (owner.mayShake(peer)) handshakes.begin(carrier, peer, { ...current, ALPNProtocols })
+    else turnAway(carrier, owner)
+  }
   const server = createNetServer({ ...ACCEPTED, allowHalfOpen: false }, raw => {
     raw.on('error', () => {})
     const peer = enter(raw, owner)
     if (peer === undefined) return
     const { proxyProtocol } = owner.settings()
-    const place = owner.admit('http', proxyProtocol ? undefined : peer.address)
-    if (place === undefined) {
-      turnAway(raw, owner)
-      return
-    }
-    raw.once('close', () => owner.left(place))
-    if (!proxyProtocol) secure(raw, peer)
+    const place = admitted(raw, owner, proxyProtocol ? undefined : peer.address)
+    if (place === undefined) return
+    if (!proxyProtocol) meet(raw, peer)
     else
       readHeader(raw, owner, header => {
         const client = stated(header, peer)
-        if (mayClaim(place, client, owner)) secure(raw, client)
+        if (mayClaim(place, client, owner)) meet(raw, client)
         else turnAway(raw, owner)
       })
   })
-  const secure = (raw: Socket, peer: Peer) => {
-    if (!owner.mayShake(peer)) {
-      turnAway(raw, owner)
-      return
-    }
-    if (handshakes.size >= owner.handshakesMax) {
-      const [oldest] = handshakes.values()
-      // An honest client needs far less; one that stalls gives way.
-      const stalled = oldest !== undefined && owner.wheel.now - oldest.beganAt > owner.giveWayMs ? oldest.raw : raw
-      turnAway(stalled, owner)
-      if (stalled === raw) return
-      handshakes.delete(ends(stalled))
-    }
-    const key = ends(raw)
-    const handshake = { raw, peer, beganAt: owner.wheel.now }
-    handshakes.set(key, handshake)
-    raw.once('close', () => handshakes.get(key) === handshake && handshakes.delete(key))
+  const meet = (raw: Socket, peer: Peer) => {
     const find = owner.challenges()
-    if (find === undefined) secured.emit('connection', raw)
-    else meetAuthority(raw, HANDSHAKE_MS_MAX, find, () => secured.emit('connection', raw))
+    if (find === undefined) secure(raw, peer)
+    else meetAuthority(raw, owner.handshakeMs, find, () => secure(raw, peer))
   }
   const listener = await listen(server, at)
-  return { ...listener, tls: secured }
+  interceptConnections(server, KEEP_ALIVE_SECONDS, {
+    wants: () => !owner.settings().proxyProtocol && owner.challenges() === undefined,
+    take: carrier => {
+      const raw = carrier as unknown as Socket
+      const peer = enter(raw, owner)
+      if (peer !== undefined && admitted(raw, owner, peer.address) !== undefined) secure(raw, peer)
+    },
+  })
+  return {
+    ...listener,
+    renew: tls => {
+      secured.setSecureContext(tls)
+      current = options(tls)
+    },
+    cut: () => handshakes.cut(),
+  }
+}
+
+type ChooseContext = NonNullable<TlsOptions['SNICallback']>
+
+/** Counts who asks for a name, and tells with an alert who may not have it. */
+function withAlerts(choose: ChooseContext, handshakes: Handshakes, owner: ListenerHost): ChooseContext {
+  return function (this: TLSSocket | undefined, name, done) {
+    if (!owner.mayName(name)) {
+      done(new Error('Too many handshakes for this name'))
+      return
+    }
+    choose.call(this, name, (error, context) => {
+      // OpenSSL sends no alert for an error of the callback. The handshake has sent nothing yet, so the record may go in the clear.
+      if (error !== null && this !== undefined) handshakes.carrierOf(this)?.write(UNRECOGNIZED_NAME)
+      done(error, context)
+    })
+  }
+}
+
+/** Gives a connection for TLS its place, or turns it away. */
+function admitted(raw: Socket, owner: ListenerHost, client: string | undefined): Place | undefined {
+  const place = owner.admit('http', client)
+  if (place === undefined) turnAway(raw, owner)
+  else raw.once('close', () => owner.left(place))
+  return place
 }
 
 async function listen(server: NetServer, at: ListenAt): Promise<Listener> {
@@ -243,10 +234,6 @@ function peerOf(socket: Socket): Peer | undefined {
 
 function stated(header: ProxyHeader, peer: Peer): Peer {
   return header.address === undefined ? peer : { address: header.address, port: header.port ?? 0, proxied: true }
-}
-
-function ends(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }
 
 /** Reads the PROXY header before TLS begins, and puts back what came behind it. */

@@ -78,7 +78,7 @@ suite('Server.listenHttps()', () => {
     })
   }
   test('drops who does not finish the handshake, and speaks plain HTTP with nobody', async () => {
-    await using bed = await startBed({ tls: { ...TLS, handshakeTimeout: 80 } as typeof TLS })
+    await using bed = await startBed({ tls: TLS, limits: { handshakeMs: 80, tickMs: 10 } })
     const silent = new RawClient(connect(bed.httpsPort, '127.0.0.1'))
     await silent.ended
     const plain = new RawClient(connect(bed.httpsPort, '127.0.0.1'))

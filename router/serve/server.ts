@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { TLSSocket, TlsOptions, Server as TlsServer } from 'node:tls'
+import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { RecentRequest } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
 import { Gate } from '../edge/gate.ts'
@@ -29,7 +29,7 @@ import { explain } from './explain.ts'
 import { handle } from './handle.ts'
 import { HandshakeRates } from './handshake-rates.ts'
 import { type Limits, limitsOf } from './limits.ts'
-import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer } from './listener.ts'
+import { type ListenAt, type Listener, type ListenerHost, listenPlain, listenTls, type Peer, type TlsListener } from './listener.ts'
 import { pace } from './pace.ts'
 import type { Phases } from './phases.ts'
 import { type Place, type PlaceKind, Places } from './places.ts'
@@ -76,7 +76,7 @@ export interface Server {
   moveEndpoints(moves: EndpointMoves): void
   /** Another default certificate or other versions for handshakes to come. */
   renewTls(options: TlsOptions): void
-  /** Another key of session tickets; cheaper than {@link renewTls}. */
+  /** Another key of session tickets. */
   renewTicketKeys(keys: Buffer): void
   /** Stops accepting, ends each connection after its answer, and cuts at the deadline what is still open then. */
   drain(deadlineMs: number): Promise<void>
@@ -112,6 +112,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly firstByteMs: number
   draining = false
   readonly handshakesMax: number
+  readonly handshakeMs: number
   readonly giveWayMs: number
   readonly #log: Log
   #tlsOptions: TlsOptions
@@ -123,7 +124,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly #recent: RecentRequests | undefined
   readonly #relays = new Set<Relay>()
   readonly #listeners: Listener[] = []
-  readonly #tlsServers: TlsServer[] = []
+  readonly #tlsListeners: TlsListener[] = []
   readonly #places: Places
   readonly #refusals = new Refusals()
   /** Connections that listeners have asked about, whatever became of them. */
@@ -142,6 +143,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.httpsPort = options.httpsPort ?? (() => 443)
     this.firstByteMs = this.limits.firstByteMs
     this.handshakesMax = this.limits.handshakesMax
+    this.handshakeMs = this.limits.handshakeMs
     this.giveWayMs = this.limits.giveWayMs
     this.#places = new Places(this.limits, () => this.table().settings, new Shedder(this.#connections, this.wheel, this.giveWayMs))
     this.#log = options.log
@@ -160,8 +162,8 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   async listenHttps(at: ListenAt): Promise<number> {
     const options = this.#tlsOptions
     const listener = await listenTls(at, options, this, (socket, peer) => this.#connection(socket, peer, true))
-    if (options !== this.#tlsOptions) listener.tls.setSecureContext(this.#tlsOptions)
-    this.#tlsServers.push(listener.tls)
+    if (options !== this.#tlsOptions) listener.renew(this.#tlsOptions)
+    this.#tlsListeners.push(listener)
     return this.#opened(listener)
   }
 
@@ -176,12 +178,11 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
 
   renewTls(options: TlsOptions): void {
     this.#tlsOptions = { ...this.#tlsOptions, ...options }
-    for (const server of this.#tlsServers) server.setSecureContext(this.#tlsOptions)
+    for (const listener of this.#tlsListeners) listener.renew(this.#tlsOptions)
   }
 
   renewTicketKeys(keys: Buffer): void {
-    this.#tlsOptions = { ...this.#tlsOptions, ticketKeys: keys }
-    for (const server of this.#tlsServers) server.setTicketKeys(keys)
+    this.renewTls({ ticketKeys: keys })
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -214,6 +215,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
 
   async stop(): Promise<void> {
     for (const listener of this.#listeners.splice(0)) listener.stop()
+    for (const listener of this.#tlsListeners.splice(0)) listener.cut()
     for (const connection of this.#connections) connection.destroy()
     for (const relay of this.#relays) relay.destroy('reset')
     this.#refusals.stop()

@@ -5,7 +5,16 @@ import { Loads } from './app-load.ts'
 import type { Credentials } from './credentials.ts'
 import { reviveEdge } from './edge.ts'
 import { ErrorPages } from './error-pages.ts'
-import { addressMatcher, DEFAULT_SETTINGS, locate, type Policy, type Route, type RouterSettings, type RouteTable } from './route.ts'
+import {
+  addressMatcher,
+  DEFAULT_SETTINGS,
+  locate,
+  type Policy,
+  type Route,
+  type RouterSettings,
+  type RouteTable,
+  remembering,
+} from './route.ts'
 import { SharedMap } from './shared-map.ts'
 import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
 import { reviveSteering } from './steering.ts'
@@ -242,7 +251,7 @@ function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {
 function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings }: SettingsSpec, loads: Loads): RouterSettings {
   return {
     ...settings,
-    trusted: addressMatcher(trusted),
+    trusted: remembering(addressMatcher(trusted)),
     // One that an older version kept on disk does not say all.
     gzip: { ...DEFAULT_SETTINGS.gzip, ...gzip, types: new Set(gzip.types) },
     ...(defaultService && { defaultService: reviveRoute(defaultService, loads) }),

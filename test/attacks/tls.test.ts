@@ -101,7 +101,7 @@ suite('A handshake', () => {
   }
   for (const [name, bytes] of Object.entries(bad)) {
     test(`${name} is closed, and others are served`, async () => {
-      await using bed = await startBed({ tls: { ...TLS, handshakeTimeout: 150 } as typeof TLS })
+      await using bed = await startBed({ tls: TLS, limits: { handshakeMs: 150, tickMs: 10 } })
       await rawHello(bed, [bytes])
       assert.equal(await shownTo(bed, { servername: 'shop.test' }), 'DNS:shop.test')
       assert.equal(bed.server.stats().connectionsOpen <= 1, true)
@@ -109,7 +109,7 @@ suite('A handshake', () => {
   }
 
   test('that stops in the middle, and one that is followed by silence, are closed in time', async () => {
-    await using bed = await startBed({ tls: { ...TLS, handshakeTimeout: 100 } as typeof TLS, limits: { firstByteMs: 100 } })
+    await using bed = await startBed({ tls: TLS, limits: { handshakeMs: 100, firstByteMs: 100, tickMs: 10 } })
     const half = connect(bed.httpsPort, '127.0.0.1')
     half.write(helloWith('shop.test').subarray(0, 50))
     const silent = RawClient.tls(bed.httpsPort, {})
