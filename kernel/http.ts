@@ -91,6 +91,11 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
 }
 
 async function readText(body: Readable, bytesMax: number): Promise<string> {
+  return (await readBytes(body, bytesMax)).toString()
+}
+
+/** Reads a body to its end. @throws {RangeError} as soon as it is larger */
+export async function readBytes(body: Readable, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -98,5 +103,5 @@ async function readText(body: Readable, bytesMax: number): Promise<string> {
     if (length > bytesMax) throw new RangeError(`Cannot read an answer of more than ${bytesMax} bytes`)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }

@@ -1,4 +1,4 @@
-import { lookup as systemLookup } from 'node:dns'
+import { promises as dns } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
 // Addresses that are nobody's server on the public internet (IANA's special-purpose registries): this machine, its links, private and shared
@@ -45,20 +45,48 @@ export function isPublicAddress(address: string): boolean {
   return global6.check(address, 'ipv6') && !special.check(address, 'ipv6')
 }
 
+/** An address of a name, with 4 or 6. */
+export interface NamedAddress {
+  readonly address: string
+  readonly family: number
+}
+
 /**
- * Resolves names as the system does, and gives none of the addresses that `mayConnect` refuses: what is checked is what is connected to,
- * so a name cannot answer differently in between.
+ * Resolves names, as the system does unless `resolve` is given, and gives none of the addresses that `mayConnect` refuses: what is checked is what
+ * is connected to, so a name cannot answer differently in between.
  */
-export function guardedLookup(mayConnect: (address: string) => boolean): LookupFunction {
+export function guardedLookup(
+  mayConnect: (address: string) => boolean,
+  resolve: (hostname: string) => Promise<readonly NamedAddress[]> = hostname => dns.lookup(hostname, { all: true }),
+): LookupFunction {
   return (hostname, options, done) => {
-    systemLookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error) return done(error, [])
-      const allowed = found.filter(({ address }) => mayConnect(address))
-      const [first] = allowed
-      if (!first) return done(new Error(`${hostname} has no address on the public internet`), [])
-      return options.all ? done(null, allowed) : done(null, first.address, first.family)
-    })
+    resolve(hostname).then(
+      found => {
+        const allowed = found.filter(({ address }) => mayConnect(address))
+        const [first] = allowed
+        if (!first) return done(new Error(`${hostname} has no address on the public internet`), [])
+        return options.all ? done(null, allowed) : done(null, first.address, first.family)
+      },
+      error => done(error, []),
+    )
   }
+}
+
+/** Asks name servers for both kinds of addresses. @throws {Error} with the code of the first, when neither is there */
+export async function resolveBoth(resolver: dns.Resolver, hostname: string): Promise<NamedAddress[]> {
+  const families = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)])
+  const found = families.flatMap((family, index) =>
+    family.status === 'fulfilled' ? family.value.map(address => ({ address, family: index === 0 ? 4 : 6 })) : [],
+  )
+  const [first] = families
+  if (found.length === 0 && first.status === 'rejected') throw first.reason
+  return found
+}
+
+/** Whether a URL's host is a name, at which a guarded look-up looks, or an address that may be connected to. */
+export function mayNameHost({ hostname }: URL, mayConnect: (address: string) => boolean): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return isIP(address) === 0 || mayConnect(address)
 }
 
 /** A list of networks; `bits` of each. */

@@ -1,4 +1,5 @@
 import { PLATFORM_NAMESPACE } from '../kernel/contract.ts'
+import { parseNetworks } from '../kernel/public-address.ts'
 import { duration, type Environment, flag, integer, oneOf, optional, parsed, port, readEnv, secret, text } from '../kernel/settings.ts'
 import { parseDuration } from '../kernel/units.ts'
 import { parseBind } from './bind.ts'
@@ -46,6 +47,9 @@ export function routerConfig(env: Environment) {
     // How old the key of session tickets may become before all replicas take another.
     ticketRotationMs: parsed('ROUTER_TICKET_ROTATION', '12h', parseRotation),
     drainTimeoutMs: duration('ROUTER_DRAIN_TIMEOUT', '30s'),
+    // Whether responders are asked for OCSP responses, and which networks they may be in beside the public internet.
+    ocsp: flag('ROUTER_OCSP', 'true'),
+    ocspNetworks: parsed('ROUTER_OCSP_NETWORKS', '', parseNetworks),
     // Also read Secrets with `cert` and `key`, as Deis wrote them until 2016.
     oldCertificateKeys: flag('ROUTER_OLD_CERTIFICATE_KEYS', 'false'),
     namespace: text('POD_NAMESPACE', PLATFORM_NAMESPACE),

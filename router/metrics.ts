@@ -2,6 +2,7 @@ import { createMetrics, type Metrics } from '../kernel/metrics.ts'
 import { AppSeries } from './app-series.ts'
 import { Exposition } from './exposition.ts'
 import type { Fleet } from './fleet.ts'
+import { RESULTS, type StaplerCounts } from './ocsp/stapler.ts'
 import { ERRORS, type ErrorCode } from './serve/errors.ts'
 import { APP_BUCKETS, APP_BYTES, APP_SECONDS, type AppNumbers, LATENCY_BOUNDS } from './serve/stats.ts'
 import type { TableBuilder } from './table/build.ts'
@@ -17,13 +18,15 @@ export interface Observed {
   readonly configAgeSeconds: () => number
   /** How many apps have series of their own. */
   readonly apps: number
+  /** OCSP responses; absent: there are none. */
+  readonly ocsp?: () => StaplerCounts
 }
 
 /**
  * The router's metrics: its own as gauges, those of the traffic summed over the workers at each scrape. The number of series does not grow
  * with paths, clients, hosts or methods, and by app there are at most as many as `apps` says, see {@link AppSeries}.
  */
-export function routerMetrics({ builder, fleet, configAgeSeconds, apps }: Observed): Metrics {
+export function routerMetrics({ builder, fleet, configAgeSeconds, apps, ocsp }: Observed): Metrics {
   const metrics = createMetrics('router')
   const series = new AppSeries(apps)
   const gauge = (name: string, help: string, collect: () => number) => metrics.gauge({ name: `router_${name}`, help, collect })
@@ -43,6 +46,7 @@ export function routerMetrics({ builder, fleet, configAgeSeconds, apps }: Observ
         text,
         builder.certificates().map(([, certificate]) => certificate),
       )
+      if (ocsp) formatOcsp(text, ocsp())
       formatTraffic(text, traffic)
       formatApps(text, series.series(traffic.apps))
       return `${await metrics.text()}${text.text()}`
@@ -59,6 +63,16 @@ function formatCertificates(text: Exposition, certificates: readonly Certificate
     .sample(ends.filter(endsAt => endsAt < soon).length)
   text.family('certificate_expiry_timestamp_seconds', 'gauge', 'When the first certificate in use expires, since the epoch')
   if (ends.length > 0) text.sample(ends.reduce((a, b) => Math.min(a, b)) / 1000)
+}
+
+function formatOcsp(text: Exposition, { certificates, stapled, missing, asked }: StaplerCounts): void {
+  text
+    .family('ocsp_certificates', 'gauge', 'Certificates in use that name an OCSP responder, or must be shown with a response')
+    .sample(certificates)
+  text.family('ocsp_stapled', 'gauge', 'Those that are shown with a response').sample(stapled)
+  text.family('ocsp_missing', 'gauge', 'Those that must be, and are not: clients refuse them').sample(missing)
+  text.family('ocsp_questions_total', 'counter', 'Questions to OCSP responders, by what became of them')
+  for (const result of RESULTS) text.sample(asked[result], { result })
 }
 
 function formatTraffic(text: Exposition, traffic: Traffic): void {

@@ -12,8 +12,9 @@ import { ConfigAge } from './config-age.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { LevelledLog } from './log-level.ts'
 import { routerMetrics } from './metrics.ts'
+import { stapleDelta, startStapler } from './ocsp/start.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
-import { type Changes, TableBuilder } from './table/build.ts'
+import { type Changes, secretChanges, TableBuilder } from './table/build.ts'
 import { DeltaQueue } from './table/delta-queue.ts'
 import { ExpiryWatch } from './table/expiry.ts'
 import { FaultReporter } from './table/faults.ts'
@@ -53,7 +54,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const lastTable = await saved?.read()
     const family = config.family === 'drycc' ? 'router.drycc.cc/' : 'router.deis.io/'
     const { namespace, oldCertificateKeys } = config
-    const builder = new TableBuilder({ family, namespace, oldCertificateKeys, version: lastTable?.version ?? 0 })
+    const staplingFault = (secret: string): string | undefined => stapler.faultOf(secret)
+    const builder = new TableBuilder({ family, namespace, oldCertificateKeys, staplingFault, version: lastTable?.version ?? 0 })
 
     let isRead = false
     let tidy: Tidy | undefined
@@ -62,8 +64,18 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       const delta = update.take(changes)
       tidy?.note(changes)
       // Before it, workers have none of this builder's table.
-      if (delta && isRead) queue.add(delta)
+      if (!delta || !isRead) return
+      queue.add(delta)
+      stapler.take(delta.certificates)
     }
+    const stapler = stack.add(
+      'OCSP',
+      startStapler(config, {
+        log,
+        onStaples: staples => queue.add(stapleDelta(builder.version, staples)),
+        onFault: secret => void (isRead && onChanges(secretChanges([secret]))),
+      }),
+    )
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
     const reporter = stack.add(
       'fault reporter',
@@ -76,7 +88,10 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
     const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))
 
-    const metrics = routerMetrics({ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps })
+    const metrics = routerMetrics({
+      ...{ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps },
+      ocsp: () => stapler.counts(),
+    })
     // A folder is there or the process is not; only a server can be away.
     const age = config.manifests ? undefined : stack.add('age of the configuration', new ConfigAge(() => watch.ageMs(), log))
     const ready = () => {
@@ -100,11 +115,13 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     )
 
     const read = firstTable(watch, builder, update)
-    void read.then(() => {
+    void read.then(({ certificates }) => {
       isRead = true
+      stapler.take(certificates, true)
       expiry.look()
     })
     const table = await chooseFirst(read, lastTable, log, signal)
+    if (table === lastTable && !isRead) stapler.take(table.certificates)
     const workers = config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers
     // Of the lists; one process serves from here on, and must not stop for it later.
     if (workers === 1) await collectGarbage()
@@ -126,7 +143,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       requestsKept: config.requestsKept,
       ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
-      whole: () => (isRead ? builder.whole() : table),
+      whole: () => ({ ...(isRead ? builder.whole() : table), staples: stapler.all() }),
     })
     stack.add('workers', started)
     if (shortage) log.warn('fewer connections than wanted, as open files are limited: raise the limit of the process (ulimit -n)', shortage)

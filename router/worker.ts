@@ -79,6 +79,7 @@ export class Worker {
     this.#server = createServer({
       table: () => this.#table,
       tls: this.#tls.options(() => this.#table),
+      staple: certificate => this.#tls.staple(this.#table, certificate),
       ...(options.limits && { limits: options.limits }),
       log,
       workers: options.workers ?? 1,

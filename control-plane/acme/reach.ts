@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import { connect } from 'node:tls'
 import { httpClient } from '../../kernel/http.ts'
-import { isPublicAddress } from '../../kernel/public-address.ts'
+import { isPublicAddress, type NamedAddress, resolveBoth } from '../../kernel/public-address.ts'
 import type { ChallengeType, PendingChallenge } from '../domain/automatic.ts'
 
 export interface ReachOptions {
@@ -13,11 +13,6 @@ export interface ReachOptions {
   readonly httpsPort: number
   /** Name servers to ask in place of the system's, `address` or `address:port`: inside a cluster names may lead elsewhere. */
   readonly resolvers: readonly string[]
-}
-
-interface Address {
-  readonly address: string
-  readonly family: number
 }
 
 const ANSWER_MS_MAX = 5_000
@@ -56,7 +51,7 @@ export class Reach {
 
   async #overHttp(
     domain: string,
-    found: readonly Address[],
+    found: readonly NamedAddress[],
     { token, keyAuthorization }: PendingChallenge,
     signal: AbortSignal,
   ): Promise<string | undefined> {
@@ -86,7 +81,12 @@ export class Reach {
     }
   }
 
-  async #overTls(domain: string, found: readonly Address[], keyAuthorization: string, signal: AbortSignal): Promise<string | undefined> {
+  async #overTls(
+    domain: string,
+    found: readonly NamedAddress[],
+    keyAuthorization: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const { httpsPort } = this.#options
     const socket = connect({
       ...{ host: domain, port: httpsPort, servername: domain, lookup: this.#lookup, ALPNProtocols: ['acme-tls/1'] },
@@ -106,7 +106,7 @@ export class Reach {
     }
   }
 
-  async #addresses(domain: string): Promise<readonly Address[] | string> {
+  async #addresses(domain: string): Promise<readonly NamedAddress[] | string> {
     const unknown = `${domain} has no address: make a DNS record that leads to this platform`
     try {
       const found = await this.#resolve(domain)
@@ -117,24 +117,18 @@ export class Reach {
     }
   }
 
-  async #resolve(domain: string): Promise<Address[]> {
+  async #resolve(domain: string): Promise<NamedAddress[]> {
     const resolver = this.#resolver
     if (!resolver)
       return await new Promise((resolve, reject) =>
         systemLookup(domain, { all: true }, (error, found) => (error ? reject(error) : resolve(found))),
       )
-    const families = await Promise.allSettled([resolver.resolve4(domain), resolver.resolve6(domain)])
-    const found = families.flatMap((family, index) =>
-      family.status === 'fulfilled' ? family.value.map(address => ({ address, family: index === 0 ? 4 : 6 })) : [],
-    )
-    const [first] = families
-    if (found.length === 0 && first.status === 'rejected') throw first.reason
-    return found
+    return await resolveBoth(resolver, domain)
   }
 }
 
 /** Of addresses within somebody's network no more is told than where the name leads: whoever names a domain chooses them. */
-function elsewhere(domain: string, found: readonly Address[], what: string): string {
+function elsewhere(domain: string, found: readonly NamedAddress[], what: string): string {
   const addresses = found.slice(0, 4).map(({ address }) => address)
   const isPublic = found.every(({ address }) => isPublicAddress(address))
   return `${domain} leads to ${addresses.join(', ')}, where ${isPublic ? what : 'this platform does not answer'}`

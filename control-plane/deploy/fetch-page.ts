@@ -1,8 +1,7 @@
-import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { PAGE_BYTES_MAX } from '../../kernel/contract.ts'
 import { type HttpClient, httpClient } from '../../kernel/http.ts'
-import { guardedLookup, publicOr } from '../../kernel/public-address.ts'
+import { guardedLookup, mayNameHost, publicOr } from '../../kernel/public-address.ts'
 
 const REDIRECTS_MAX = 3
 const WHOLE_MS_MAX = 10_000
@@ -62,10 +61,9 @@ export class PageFetcher {
   }
 
   /** An address within the URL is never resolved, so it is looked at here. */
-  #check({ protocol, hostname }: URL): void {
-    if (!/^https?:$/.test(protocol)) throw new Error('It leads to what is neither http nor https')
-    const address = hostname.replace(/^\[|\]$/g, '')
-    if (isIP(address) !== 0 && !this.#mayConnect(address)) throw new Error('It has no address on the public internet')
+  #check(target: URL): void {
+    if (!/^https?:$/.test(target.protocol)) throw new Error('It leads to what is neither http nor https')
+    if (!mayNameHost(target, this.#mayConnect)) throw new Error('It has no address on the public internet')
   }
 }
 

@@ -56,6 +56,8 @@ export interface ListenerHost extends HandshakeHost {
   mayName(serverName: string): boolean
   /** A TLS handshake was completed. */
   shaken(isResumed: boolean): void
+  /** The OCSP response for a certificate (DER) in a handshake whose client asks for one; absent: none is shown. */
+  staple(certificate: Buffer): Uint8Array | undefined
   /** Finds the challenge of a domain that an authority will look for by TLS; absent: none is looked for. */
   challenges(): ((domain: string) => AcmeChallenge | undefined) | undefined
 }
@@ -114,6 +116,8 @@ export async function listenTls(at: ListenAt, tls: TlsOptions, owner: ListenerHo
     socket.allowHalfOpen = true
     readSecureSocket(socket, serve(socket, peer))
   })
+  // For clients that ask, within their handshake.
+  secured.on('OCSPRequest', (certificate, _issuer, done) => done(null, owner.staple(certificate) as Buffer))
   const options = (options: TlsOptions) => ({
     isServer: true,
     server: secured,

@@ -51,6 +51,8 @@ export interface ServerOptions {
   readonly log: Log
   /** Certificates for https: `SNICallback`, a default `key` and `cert`, `ticketKeys`, `sessionIdContext`, versions and ciphers. */
   readonly tls?: TlsOptions
+  /** The OCSP response for a certificate (DER) that is shown; absent: there are none. */
+  readonly staple?: (certificate: Buffer) => Uint8Array | undefined
   readonly accessLog?: AccessLogFormat | 'off'
   /** Where access lines go; standard output by default. */
   readonly accessLogTarget?: AccessLogTarget
@@ -109,6 +111,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   readonly workers: number
   readonly table: () => RouteTable
   readonly httpsPort: () => number
+  readonly staple: (certificate: Buffer) => Uint8Array | undefined
   readonly firstByteMs: number
   draining = false
   readonly handshakesMax: number
@@ -141,6 +144,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
     this.workers = options.workers ?? 1
     this.table = options.table
     this.httpsPort = options.httpsPort ?? (() => 443)
+    this.staple = options.staple ?? (() => undefined)
     this.firstByteMs = this.limits.firstByteMs
     this.handshakesMax = this.limits.handshakesMax
     this.handshakeMs = this.limits.handshakeMs

@@ -47,6 +47,11 @@ export interface Changes {
   readonly isPart?: true
 }
 
+/** A change of Secrets alone: of what is known of them, where they themselves are as they were. */
+export function secretChanges(secrets: Iterable<string>): Changes {
+  return { services: new Set(), slices: new Set(), secrets: new Set(secrets), router: false, builder: false }
+}
+
 export interface BuildResult {
   /** Whether {@link TableBuilder.wantedSecrets} may be others now. */
   readonly areSecretsOthers: boolean

@@ -10,6 +10,8 @@ export interface CertificateStoreOptions {
   /** The router's own, where the platform certificate is. */
   readonly namespace: string
   readonly oldCertificateKeys?: boolean
+  /** What is wrong with the OCSP responses of a Secret's certificates. */
+  readonly staplingFault?: (secret: string) => string | undefined
   readonly now?: () => number
 }
 
@@ -158,7 +160,13 @@ export class CertificateStore {
     const known = this.#known.get(secret)
     if (!known) return undefined
     const warnings = known.certificate ? certificateWarnings(known.certificate, domain, this.#nowMs) : []
-    return [...(known.fault ? [known.fault] : []), ...warnings].map(message => ({ key, value, message, secret }))
+    const stapling = this.#options.staplingFault?.(secret)
+    return [...(known.fault ? [known.fault] : []), ...warnings, ...(stapling ? [stapling] : [])].map(message => ({
+      key,
+      value,
+      message,
+      secret,
+    }))
   }
 }
 

@@ -10,7 +10,7 @@ const PART_ENTRIES = 200
  * @param before what the receiver has; absent: nothing that it should keep
  */
 export function* tableParts(table: TableDelta, before?: TableDelta): Generator<TableDelta, void> {
-  const { routes, hosts, certificates, pages = [], credentials = [], ...rest } = table
+  const { routes, hosts, certificates, pages = [], credentials = [], staples = [], ...rest } = table
   const part = (change: Partial<TableDelta>): TableDelta => ({
     ...{ version: table.version, whole: false, routes: [], hosts: [], certificates: [] },
     ...change,
@@ -24,6 +24,7 @@ export function* tableParts(table: TableDelta, before?: TableDelta): Generator<T
     certificates: certificates.filter(([key]) => key === table.defaultCertificate),
   })
   for (const entries of slices(certificates)) yield part({ certificates: entries })
+  for (const entries of slices(staples)) yield part({ staples: entries })
   for (const entries of slices(routes)) yield part({ routes: entries })
   for (const entries of slices(hosts)) yield part({ hosts: entries })
   for (const entries of slices(gone(before?.hosts, hosts))) yield part({ hosts: entries })

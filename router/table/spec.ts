@@ -57,6 +57,13 @@ export interface HostSpec {
   readonly certificate?: string
 }
 
+/** What a handshake shows beside a certificate. */
+export interface StapleSpec {
+  /** OCSPResponse, DER. */
+  readonly response: Uint8Array
+  readonly validUntilMs: number
+}
+
 /**
  * A change of the table; `null` removes. A pattern is a host (`shop.example.com`), a wildcard (`*.example.com`), a prefix (`shop.*`: `shop.` and
  * anything) or a regular expression (`~^shop[0-9]+\.`).
@@ -73,6 +80,8 @@ export interface TableDelta {
   readonly pages?: readonly (readonly [configMap: string, pages: ErrorPagesSpec | null])[]
   /** Who may come in, by the Secret that says so; absent: as before. */
   readonly credentials?: readonly (readonly [secret: string, credentials: Credentials | null])[]
+  /** OCSP responses by the {@link stapleKey} of their certificates; absent: as before. They stand in no file. */
+  readonly staples?: readonly (readonly [key: string, staple: StapleSpec | null])[]
   /** Absent: as before. */
   readonly git?: RouteSpec | null
   /** The key of the certificate for hosts without one of their own; absent: as before, `null`: a self-signed one. */

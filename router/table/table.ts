@@ -16,7 +16,7 @@ import {
   remembering,
 } from './route.ts'
 import { SharedMap } from './shared-map.ts'
-import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, TableDelta, TlsSettings } from './spec.ts'
+import type { HostSpec, PolicySpec, RouteSpec, SettingsSpec, StapleSpec, TableDelta, TlsSettings } from './spec.ts'
 import { reviveSteering } from './steering.ts'
 import { upstreamEndpoints } from './upstream-tls.ts'
 
@@ -113,6 +113,15 @@ export class Table implements RouteTable {
     return this.#parts.certificates.get(this.#parts.defaultCertificate ?? '')
   }
 
+  /** The OCSP response for a certificate, by its {@link stapleKey}; it may have ended. */
+  staple(key: string): StapleSpec | undefined {
+    return this.#parts.staples.get(key)
+  }
+
+  get stapleCount(): number {
+    return this.#parts.staples.size
+  }
+
   credentials(secret: string): Credentials | undefined {
     return this.#parts.credentials.get(secret)
   }
@@ -136,6 +145,7 @@ export class Table implements RouteTable {
       settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
       credentials: before.credentials.with((delta.credentials ?? []).map(([key, credentials]) => [key, credentials ?? undefined])),
       pages: before.pages.with((delta.pages ?? []).map(([key, pages]) => [key, pages ? new ErrorPages(pages) : undefined])),
+      staples: before.staples.with((delta.staples ?? []).map(([key, staple]) => [key, staple ? reviveStaple(staple) : undefined])),
       tls: delta.settings?.tls ?? before.tls,
       git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git, loads) : undefined,
       defaultCertificate: delta.defaultCertificate === undefined ? before.defaultCertificate : delta.defaultCertificate,
@@ -171,6 +181,7 @@ interface Parts {
   readonly certificates: SharedMap<Certificate>
   readonly pages: SharedMap<ErrorPages>
   readonly credentials: SharedMap<Credentials>
+  readonly staples: SharedMap<StapleSpec>
   readonly settings: RouterSettings
   readonly tls: TlsSettings
   readonly git: Route | undefined
@@ -193,6 +204,7 @@ const EMPTY: Parts = {
   certificates: SharedMap.empty(),
   pages: SharedMap.empty(),
   credentials: SharedMap.empty(),
+  staples: SharedMap.empty(),
   settings: DEFAULT_SETTINGS,
   tls: { policy: 'intermediate', ...TLS_POLICIES.intermediate, unknownNames: 'default', sessionTickets: true, sessionTimeoutSeconds: 600 },
   git: undefined,
@@ -256,4 +268,9 @@ function reviveSettings({ trusted, gzip, defaultService, tls: _tls, ...settings 
     gzip: { ...DEFAULT_SETTINGS.gzip, ...gzip, types: new Set(gzip.types) },
     ...(defaultService && { defaultService: reviveRoute(defaultService, loads) }),
   }
+}
+
+/** A copy: what came by a message is a part of it, and would keep all of it in memory. */
+function reviveStaple({ response, validUntilMs }: StapleSpec): StapleSpec {
+  return { response: new Uint8Array(response), validUntilMs }
 }

@@ -1,4 +1,5 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { der, generalizedTime, oid, sequence } from './der.ts'
 
 /** PEM. */
 export interface ChallengeCertificate {
@@ -10,7 +11,7 @@ const DAY_MS = 86_400_000
 
 /**
  * Makes the certificate by which a domain answers an authority over TLS (RFC 8737 §3): self-signed, for that one name, with the digest of the
- * key authorization. Written in DER here, as a library for it takes a tenth of a second and 25 MB to load: a worker would serve nobody meanwhile.
+ * key authorization.
  */
 export function challengeCertificate(domain: string, keyAuthorization: string): ChallengeCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -29,7 +30,7 @@ export function challengeCertificate(domain: string, keyAuthorization: string): 
     der(0x02, serial),
     algorithm,
     name,
-    sequence(time(Date.now() - DAY_MS), time(Date.now() + 7 * DAY_MS)),
+    sequence(generalizedTime(Date.now() - DAY_MS), generalizedTime(Date.now() + 7 * DAY_MS)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, extensions),
@@ -40,29 +41,4 @@ export function challengeCertificate(domain: string, keyAuthorization: string): 
     certificate: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
   }
-}
-
-/** One element of DER: tag, length, content (X.690 §8.1). */
-function der(tag: number, content: Buffer): Buffer {
-  const { length } = content
-  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...size]), content])
-}
-
-function sequence(...parts: Buffer[]): Buffer {
-  return der(0x30, Buffer.concat(parts))
-}
-
-function oid(first: number, second: number, ...rest: number[]): Buffer {
-  const bytes = rest.flatMap(part => {
-    const septets = [part & 0x7f]
-    for (let left = part >> 7; left > 0; left >>= 7) septets.unshift((left & 0x7f) | 0x80)
-    return septets
-  })
-  return der(0x06, Buffer.from([first * 40 + second, ...bytes]))
-}
-
-/** GeneralizedTime, whole seconds. */
-function time(ms: number): Buffer {
-  return der(0x18, Buffer.from(`${new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '')}`))
 }

@@ -1,7 +1,8 @@
 import { constants } from 'node:crypto'
-import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import type { Log } from '../../kernel/log.ts'
 import { type KeyPair, selfSigned } from '../../kernel/x509.ts'
+import { stapleKey } from '../ocsp/subject.ts'
 import { normalHost } from '../table/host.ts'
 import type { Table } from '../table/table.ts'
 import type { Certificate } from './certificates.ts'
@@ -23,6 +24,8 @@ export class ServerTls {
   #secrets: TlsSecrets
   readonly #contexts: TlsContexts
   readonly #log: Log
+  /** Whether the handshake of this moment was given a context of its own. */
+  #isChosen = false
   /** Shown where the router has no certificate of its own; made when it is needed, as an RSA key takes a third of a second. */
   #fallback: KeyPair | undefined
 
@@ -63,6 +66,19 @@ export class ServerTls {
     this.#secrets = secrets
   }
 
+  /**
+   * The OCSP response to show in the handshake of this moment, where there is one.
+   *
+   * @param certificate of the context that it has, DER
+   */
+  staple(table: Table, certificate: Buffer): Uint8Array | undefined {
+    if (table.stapleCount === 0) return undefined
+    // Of several of the listener's own OpenSSL chooses one, and does not say which.
+    if (!this.#isChosen && table.defaultCertificate?.others !== undefined) return undefined
+    const staple = table.staple(stapleKey(certificate))
+    return staple && staple.validUntilMs > Date.now() ? staple.response : undefined
+  }
+
   /** Without a context the listener's own certificate is shown. */
   #choose(table: Table, serverName: string, done: Done, socket: TLSSocket | undefined): void {
     const name = normalHost(serverName)
@@ -71,12 +87,16 @@ export class ServerTls {
       return
     }
     const certificate = suited(table.certificates(name), socket)
+    let context: SecureContext | undefined
     try {
-      done(null, certificate && this.#contexts.of(certificate))
+      context = certificate && this.#contexts.of(certificate)
     } catch (error) {
       this.#log.error('certificate refused', { name, error: (error as Error).message })
-      done(null, undefined)
     }
+    // Within this call Node asks for the staple.
+    this.#isChosen = context !== undefined
+    done(null, context)
+    this.#isChosen = false
   }
 }
 

@@ -21,6 +21,8 @@ export interface Wish {
   readonly commonName?: string
   /** Of the responder. */
   readonly ocsp?: string
+  /** Clients are to refuse it without an OCSP response (RFC 7633). */
+  readonly mustStaple?: boolean
   /** Purposes besides that of a server; OIDs. */
   readonly purposes?: readonly string[]
   readonly isAuthority?: boolean
@@ -87,6 +89,7 @@ function extensions(publicKey: KeyObject, issuer: Issued | undefined, names: rea
     ...(issuer ? [extension('2.5.29.35', sequence(der(0x80, keyHash(issuer.privateKey))))] : []),
     ...(wish.isAuthority ? [] : [extension('2.5.29.37', sequence(...purposes.map(oid)))]),
     ...(names.length > 0 ? [extension('2.5.29.17', sequence(...names.map(name => der(0x82, name))))] : []),
+    ...(wish.mustStaple ? [extension('1.3.6.1.5.5.7.1.24', sequence(integer('05')))] : []),
     ...(wish.ocsp ? [extension('1.3.6.1.5.5.7.1.1', sequence(sequence(oid('1.3.6.1.5.5.7.48.1'), der(0x86, wish.ocsp))))] : []),
   ]
 }
