@@ -82,8 +82,8 @@ class Waiting implements RequestSink {
     return this.#next?.requestFlush() ?? true
   }
 
-  requestCompleted(): void {
-    this.#next?.requestCompleted()
+  requestCompleted(trailers: string): void {
+    this.#next?.requestCompleted(trailers)
   }
 
   requestLost(code: ErrorCode, answerable: boolean): void {

@@ -127,6 +127,10 @@ suite('BodyReader refuses', () => {
     assert.equal(read(CHUNKED, [Buffer.from(`0\r\nA: ${'b'.repeat(9000)}\r\n\r\n`)]), undefined)
     assert.equal(read(CHUNKED, [Buffer.from(`0\r\n${'a'.repeat(9000)}`)]), undefined)
   })
+  test('a trailer of 101 fields', () => {
+    assert.equal(read(CHUNKED, [Buffer.from(`0\r\n${'a:\r\n'.repeat(101)}\r\n`)]), undefined)
+    assert.equal(read(CHUNKED, [Buffer.from(`0\r\n${'a:\r\n'.repeat(100)}\r\n`)])?.done, true)
+  })
 })
 
 suite('BodyReader reads other bodies', () => {

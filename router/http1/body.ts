@@ -1,3 +1,5 @@
+import { TRAILER_COUNT_MAX } from './trailers.ts'
+
 /** How the end of a body is found: so many bytes, or {@link CHUNKED}, or {@link UNTIL_CLOSE}. */
 export type BodyLength = number
 export const CHUNKED = -1
@@ -37,14 +39,16 @@ const TRAILER_SECTION = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]
 /**
  * Reads one body out of a stream of bytes: gives its payload to a sink and stops exactly at its end (RFC 9112 §6, §7.1).
  *
- * Strict: sizes are hexadecimal digits only, lines end in CRLF only, sizes stay below 2^53. Extensions and trailers are checked, bounded
- * and dropped. One reader serves all messages of a connection: `start` begins the next.
+ * Strict: sizes are hexadecimal digits only, lines end in CRLF only, sizes stay below 2^53. Extensions are checked, bounded and dropped,
+ * trailers checked, bounded and kept. One reader serves all messages of a connection: `start` begins the next.
  */
 export class BodyReader {
   /** True when the last byte of the body was read; never so for {@link UNTIL_CLOSE}. */
   done = true
   /** Payload bytes of this body so far. */
   bytesRead = 0
+  /** The lines behind the last chunk, each with its CRLF; '' before it and where there are none. */
+  trailers = ''
   #length: BodyLength = 0
   #left = 0
   #state = SIZE
@@ -58,6 +62,7 @@ export class BodyReader {
     this.#left = length > 0 ? length : 0
     this.done = length === 0
     this.bytesRead = 0
+    this.trailers = ''
     if (length !== CHUNKED) return
     this.#state = SIZE
     this.#digits = 0
@@ -151,10 +156,18 @@ export class BodyReader {
     const lastLine = this.#trailer.startsWith('\r\n') ? -2 : this.#trailer.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (lastLine === -1) return this.#trailer.length > TRAILER_BYTES_MAX ? -1 : stop
     const section = this.#trailer.slice(0, lastLine + 4)
-    if (!TRAILER_SECTION.test(section) || FORBIDDEN_TRAILER.test(section)) return -1
+    if (!TRAILER_SECTION.test(section) || FORBIDDEN_TRAILER.test(section) || hasMoreLines(section, TRAILER_COUNT_MAX)) return -1
+    this.trailers = section.slice(0, -2)
+    this.#trailer = ''
     this.done = true
     return at + lastLine + 4 - before
   }
+}
+
+function hasMoreLines(section: string, countMax: number): boolean {
+  let count = -1
+  for (let at = section.indexOf('\n'); at >= 0; at = section.indexOf('\n', at + 1)) count++
+  return count > countMax
 }
 
 function hexDigit(byte: number): number {

@@ -17,15 +17,15 @@ suite('Connection forwards', () => {
       'POST //a/../b?c HTTP/1.1\r\nHost: shop.test\r\nA: b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nCDN-Loop: drycc\r\nContent-Length: 3\r\n\r\nabc',
     )
   })
-  test('a chunked body in chunks of ours, without extensions and trailers', async () => {
+  test('a chunked body in chunks of ours, without extensions and trailers that come too late', async () => {
     await using app = await startHttpApp(request => ok(request.body))
     await using bed = await startBed({ apps: { 'shop.test': app } })
     const answer = await bed.exchange(
-      'POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0002\r\nde\r\n0\r\nX-Sum: evil\r\nAuthorization: 99\r\n\r\n',
+      'POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0002\r\nde\r\n0\r\nX-Sum: 7\r\nAuthorization: 99\r\nX_Sum: 99\r\nX-Forwarded-For: 99\r\n\r\n',
     )
     assert.match(answer, /\r\n\r\nabcde$/)
-    assert.match(app.received[0] as string, /\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n$/)
-    assert.doesNotMatch(app.received[0] as string, /evil|99/)
+    assert.match(app.received[0] as string, /\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\nX-Sum: 7\r\n\r\n$/)
+    assert.doesNotMatch(app.received[0] as string, /a=b|99/)
   })
   for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PURGE']) {
     test(`a body of ${method} with its framing, never as a request of its own`, async () => {

@@ -15,6 +15,7 @@ import { latin1 } from './latin1.ts'
 import type { RequestHead } from './request-head.ts'
 import type { Receiver } from './sockets.ts'
 import { Stash } from './stash.ts'
+import { passingTrailers } from './trailers.ts'
 import type { Timed, Wheel } from './wheel.ts'
 import { MessageWriter } from './writer.ts'
 
@@ -379,7 +380,7 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     this.#state = ANSWER
     // A client that does not read keeps the deadline that it has for that.
     this.#host.wheel.arm(this, this.#blocked ? this.#host.limits.sendStallMs : this.#host.settings().defaultTimeoutMs)
-    this.#sink?.requestCompleted()
+    this.#sink?.requestCompleted(passingTrailers(this.#body.trailers, true))
     if (this.#answerFinished) this.settle()
     return next
   }

@@ -20,6 +20,8 @@ export interface RequestHead {
   readonly expectsContinue: boolean
   /** Whether the client has said so (TE, RFC 9110 §10.1.4). */
   readonly takesTrailers: boolean
+  /** `Trailer` lines, each with its CRLF: what stands behind the body if that has a place for it. */
+  readonly trailer: string
   /** The protocols to which the client would change, without those that would hide requests from us (h2c, TLS); '' when none. */
   readonly upgrade: string
   /** The header lines that pass on, each with its CRLF: no framing, no hop-by-hop fields, none that the router writes itself. */
@@ -108,6 +110,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
   let expectation: string | undefined
   let upgrade = ''
   let takesTrailers = false
+  let trailer = ''
   let forwardedFor = ''
   let forwardedProto = ''
   let forwardedPort = ''
@@ -150,6 +153,8 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
         takesTrailers ||= TRAILERS.test(value)
         break
       case 'trailer':
+        trailer += `Trailer: ${value}\r\n`
+        break
       case 'keep-alive':
       case 'proxy-connection':
       case 'http2-settings':
@@ -219,6 +224,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
     if (minor === 0 || !hasOption(options, 'upgrade')) upgrade = ''
     fields = withoutNamed(fields, options)
+    trailer = withoutNamed(trailer, options)
     trustedFields = withoutNamed(trustedFields, options)
   } else upgrade = ''
   if (upgrade !== '') upgrade = harmlessProtocols(upgrade)
@@ -234,6 +240,7 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     length,
     expectsContinue,
     takesTrailers,
+    trailer,
     upgrade,
     fields,
     trustedFields,

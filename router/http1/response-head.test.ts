@@ -17,6 +17,7 @@ suite('parseResponseHead() reads', () => {
       keepAlive: true,
       keepAliveMs: 5000,
       upgrade: '',
+      trailer: '',
     })
   })
   test('an answer without reason, with or without the blank', () => {

@@ -11,6 +11,8 @@ export interface ResponseHead {
   readonly length: BodyLength
   /** The Content-Length of the body that a HEAD or 304 answer stands for; -1: none given. */
   readonly statedLength: number
+  /** `Trailer` lines, each with its CRLF, of a body that has a place for them. */
+  readonly trailer: string
   readonly keepAlive: boolean
   /** From `Keep-Alive: timeout=`; 0: none given. */
   readonly keepAliveMs: number
@@ -41,6 +43,7 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
   let lengthText: string | undefined
   let coding: string | undefined
   let upgrade = ''
+  let trailer = ''
   let keepAliveMs = 0
   let isLast = false
   const linesAt = head.indexOf('\r\n', 12) + 2
@@ -66,6 +69,9 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
         break
       case 'upgrade':
         upgrade = upgrade === '' ? value : `${upgrade},${value}`
+        break
+      case 'trailer':
+        trailer += `Trailer: ${value}\r\n`
         break
       case 'keep-alive':
         // What every Node app sends.
@@ -96,7 +102,9 @@ export function parseResponseHead(head: string, method: string): ResponseHead | 
     const options = connection.toLowerCase().split(',')
     keepAlive = minor === 1 ? !hasOption(options, 'close') : hasOption(options, 'keep-alive') && !hasOption(options, 'close')
     fields = withoutNamed(fields, options)
+    trailer = withoutNamed(trailer, options)
   }
+  if (length !== CHUNKED) trailer = ''
   if (isLast) keepAlive = false
-  return { status, reason: head.slice(13, linesAt - 2), fields, length, statedLength, keepAlive, keepAliveMs, upgrade }
+  return { status, reason: head.slice(13, linesAt - 2), fields, length, statedLength, trailer, keepAlive, keepAliveMs, upgrade }
 }

@@ -9,6 +9,7 @@ import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, HeadBuffer } from './head-buffer.ts'
 import type { Pool } from './pool.ts'
 import type { ResponseHead } from './response-head.ts'
 import { connectSocket, type Receiver } from './sockets.ts'
+import { passingTrailers } from './trailers.ts'
 import type { Timed, Wheel } from './wheel.ts'
 import { MessageWriter } from './writer.ts'
 
@@ -309,6 +310,7 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
         return
       }
       if (this.#body.done) {
+        if (this.#body.trailers !== '') listener.trailers(passingTrailers(this.#body.trailers, false))
         this.#complete(stop === end)
         return
       }

@@ -2,7 +2,8 @@ import type { Pool } from '../http1/pool.ts'
 import { type Calm, COST } from './calm.ts'
 import { FrameIntake } from './frame-intake.ts'
 import { CODE, type Http2Code } from './frames.ts'
-import { ResponseFields, TrailingFields } from './response.ts'
+import { ResponseFields } from './response.ts'
+import { TrailingFields } from './trailing-fields.ts'
 import type { UpstreamSession } from './upstream-session.ts'
 import type { UpstreamStream } from './upstream-stream.ts'
 
@@ -42,7 +43,7 @@ export class AppFrames extends FrameIntake<UpstreamStream> {
     const { block } = this
     const stream = this.streams.get(id)
     if (stream?.answered === true) {
-      const trailers = new TrailingFields(this.#pool.limits.trailerBytesMax)
+      const trailers = new TrailingFields(this.#pool.limits.trailerBytesMax, false)
       if (!this.decoder.decode(block.bytes, block.start, block.end, trailers)) return this.wrong(CODE.compressionError)
       if (stream.remoteEnded) return this.wrong(CODE.streamClosed)
       // A second block is the trailer, and with it the answer must end.

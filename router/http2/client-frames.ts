@@ -4,9 +4,10 @@ import { errorLine } from '../serve/headers.ts'
 import { type Calm, COST } from './calm.ts'
 import { FrameIntake } from './frame-intake.ts'
 import { CODE, FLAG, FRAME, FRAME_HEAD, type Http2Code, read32, WINDOW_MAX } from './frames.ts'
-import { MALFORMED, RequestFields, TrailerFields } from './request.ts'
+import { MALFORMED, RequestFields } from './request.ts'
 import type { Session, SessionHost } from './session.ts'
 import { Stream } from './stream.ts'
+import { TrailingFields } from './trailing-fields.ts'
 
 /** A body up to this that came with its head goes on with it as one string, so that the request can be sent again. */
 const INLINE_BODY_BYTES_MAX = 16 * 1024
@@ -76,11 +77,11 @@ export class ClientFrames extends FrameIntake<Stream> {
 
   #trailer(stream: Stream | undefined): boolean {
     const { block } = this
-    const fields = new TrailerFields()
+    const fields = new TrailingFields(this.#host.limits.trailerBytesMax, true)
     if (!this.decoder.decode(block.bytes, block.start, block.end, fields)) return this.wrong(CODE.compressionError)
     if (stream === undefined) return true
-    if (fields.malformed || fields.size > this.#host.limits.trailerBytesMax) stream.broken(CODE.protocolError)
-    else stream.trailer()
+    if (fields.isMalformed) stream.broken(CODE.protocolError)
+    else stream.requestTrailers(fields.lines)
     this.touch(stream)
     return true
   }

@@ -228,18 +228,3 @@ export class RequestFields implements FieldSink {
 }
 
 const NO_ENTRIES: Field[] = []
-
-/** Fields of a trailer: checked, and dropped as on HTTP/1.1. */
-export class TrailerFields implements FieldSink {
-  malformed = false
-  #size = 0
-
-  field(entry: Field): void {
-    this.#size += entry.size
-    if (entry.kind !== 'regular' && entry.kind !== 'cookie') this.malformed = true
-  }
-
-  get size(): number {
-    return this.#size
-  }
-}

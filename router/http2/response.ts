@@ -8,13 +8,6 @@ const GRPC = /^content-type:[\t ]*application\/grpc/im
 // A list so much larger than allowed is an attack with indexed fields, not a long cookie.
 const BOMB_FACTOR = 4
 
-// What says how a message is framed, kept, answered or who sent it is of no use behind its end, and dangerous there (RFC 9110 §6.5.1).
-const NO_TRAILER = new Set([
-  ...['cookie', 'set-cookie', 'authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'],
-  ...['te', 'trailer', 'expect', 'range', 'max-forwards', 'forwarded', 'location', 'retry-after', 'strict-transport-security'],
-  ...['cache-control', 'age', 'date', 'expires', 'vary', 'content-encoding', 'content-type', 'content-range', 'keep-alive'],
-])
-
 /**
  * Gathers the fields of an app's answer and reads them as one answer. After the checks that HTTP/2 asks for it is written as the HTTP/1.1
  * head that it stands for and read by the same parser as all others, so that both versions keep the same rules.
@@ -68,32 +61,6 @@ export class ResponseFields implements FieldSink {
     const isBodyless = method === 'HEAD' || head.status === 204 || head.status === 304
     // Trailers only (gRPC): END_STREAM says it all.
     return { ...head, length: 0, statedLength: isBodyless || GRPC.test(head.fields) ? head.statedLength : 0 }
-  }
-}
-
-/** Gathers the fields behind an answer's body, or a request's. */
-export class TrailingFields implements FieldSink {
-  /** Those that may pass on, each line with its CRLF. */
-  lines = ''
-  readonly #bytesMax: number
-  #size = 0
-  #malformed = false
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
-  }
-
-  field(entry: Field): void {
-    this.#size += entry.size
-    if (this.#size > this.#bytesMax) return
-    // A pseudo-header field, Host or Content-Length.
-    if (entry.kind !== 'regular' && entry.kind !== 'cookie') this.#malformed = true
-    else if (!NO_TRAILER.has(entry.name)) this.lines += lineOf(entry)
-  }
-
-  /** Whether its message must be cut. */
-  get isMalformed(): boolean {
-    return this.#malformed || this.#size > this.#bytesMax
   }
 }
 

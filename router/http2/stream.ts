@@ -39,6 +39,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   #bodyLeft: number
   #bodyBytes = 0
   #bodyBytesAtWindow = 0
+  #requestTrailers = ''
   #held = true
   #kept: Stash | undefined
   /** Bytes taken from the window and not granted anew yet. */
@@ -242,8 +243,9 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     this.#grant(bytes)
   }
 
-  /** The request has ended without DATA: by a trailer. */
-  trailer(): void {
+  /** The request has ended with fields behind its body. */
+  requestTrailers(lines: string): void {
+    this.#requestTrailers = lines
     this.data(EMPTY, 0, 0, true)
   }
 
@@ -402,7 +404,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     this.#delivered = true
     const sink = this.#sink
     if (this.#tunnel) sink?.clientEnded()
-    else sink?.requestCompleted()
+    else sink?.requestCompleted(this.#requestTrailers)
     if (!this.#stalled) this.#rearm()
     if (this.#localEnded) this.#leave()
   }

@@ -20,6 +20,7 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   #queue: Buffer[] = []
   #queuedBytes = 0
   #finishing = false
+  #trailers = ''
   #over = false
 
   constructor(stream: UpstreamStream) {
@@ -68,10 +69,11 @@ export class UpstreamRequest implements RequestWriter, Waiting {
     session.sender.stall(this)
   }
 
-  finish(): boolean {
-    const whole = this.#left <= 0
-    if (whole) this.end()
-    return whole
+  finish(trailers = ''): boolean {
+    if (this.#left > 0) return false
+    this.#trailers = trailers
+    this.end()
+    return true
   }
 
   /** Ends our side once all is out. */
@@ -138,7 +140,8 @@ export class UpstreamRequest implements RequestWriter, Waiting {
     if (this.ended || this.#over) return
     this.ended = true
     const session = this.#session as UpstreamSession
-    session.sender.outbox.end(this.stream.id)
+    if (this.#trailers === '') session.sender.outbox.end(this.stream.id)
+    else session.sender.head(this.stream.id, 0, this.#trailers, -1, true)
     session.turn()
     this.stream.requestEnded()
   }

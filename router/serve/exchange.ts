@@ -53,8 +53,8 @@ export interface RequestSink {
   requestPayload(bytes: Buffer, start: number, end: number): void
   /** A turn of the loop is over. Returns false to hold the body back until {@link Downstream.resumeBody}. */
   requestFlush(): boolean
-  /** The request's body is complete. */
-  requestCompleted(): void
+  /** The request's body is complete. @param trailers fields behind it, each line with its CRLF */
+  requestCompleted(trailers: string): void
   /** The client is gone, broke the framing of its body or is too slow; it can get an answer only when `answerable`. */
   requestLost(code: ErrorCode, answerable: boolean): void
   /** The client has taken what was waiting. */

@@ -44,6 +44,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   /** Whether (the rest of) the body comes in pieces. */
   readonly #streams: boolean
   #pieces: readonly Buffer[]
+  readonly #requestTrailers: string
   #upstream: UpstreamExchange | undefined
   #home: EndpointState | undefined
   #ceiling: Ceiling | undefined
@@ -58,14 +59,18 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #trailers = ''
   #over = false
 
-  /** @param pieces of a body what was gathered of it: all, or that which goes on coming begins with these */
-  constructor(exchange: Exchange, body: string, phases: Phases, pieces: readonly Buffer[] = NO_PIECES) {
+  /**
+   * @param pieces of a body what was gathered of it: all, or that which goes on coming begins with these
+   * @param trailers behind a body that was gathered whole
+   */
+  constructor(exchange: Exchange, body: string, phases: Phases, pieces: readonly Buffer[] = NO_PIECES, trailers = '') {
     this.#exchange = exchange
     this.#route = exchange.route as Route
     this.#phases = phases
     this.#text = requestText(exchange) + body
     this.#streams = !exchange.downstream.requestComplete
     this.#pieces = pieces
+    this.#requestTrailers = trailers
   }
 
   /** Whether an endpoint has what there is of the request, or is getting it. */
@@ -149,7 +154,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
       if (this.#pieces.length > 0) this.#sendPieces()
       downstream.readBody()
     } else {
-      if (this.#pieces.length > 0) this.#writeGathered(upstream.writer)
+      if (this.#pieces.length > 0 || this.#requestTrailers !== '') this.#writeGathered(upstream.writer)
       else upstream.writer.text(this.#text)
       upstream.requestSent()
       upstream.writer.flush()
@@ -166,7 +171,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   #writeGathered(writer: RequestWriter): void {
     writer.begin(this.#text, this.#exchange.head.length)
     for (const piece of this.#pieces) writer.payload(piece, 0, piece.length)
-    writer.finish()
+    writer.finish(this.#requestTrailers)
   }
 
   #dropPieces(): void {
@@ -199,9 +204,9 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     return upstream.writer.flush()
   }
 
-  requestCompleted(): void {
+  requestCompleted(trailers: string): void {
     if (this.#over) return
-    this.#upstream?.writer.finish()
+    this.#upstream?.writer.finish(trailers)
     this.#upstream?.requestSent()
   }
 
@@ -247,10 +252,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (this.#route.steering !== undefined) fields += stickyLine(this.#route.steering, exchange)
     const isVaried =
       isWorthCompressing(head, this.#route.policy.compression, exchange.table.settings.gzip) && this.#respondVaried(head, fields)
-    if (!isVaried) {
-      exchange.sentFields = fields + answerLines(exchange)
-      exchange.downstream.respond(head.status, head.reason, exchange.sentFields, head.length, head.statedLength)
-    }
+    if (!isVaried) this.#respond(head, fields + answerLines(exchange))
     exchange.headBytes = exchange.bytesSent
   }
 
@@ -264,11 +266,19 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (plan === undefined) return false
     const fields = plan.fields + answerLines(exchange)
     exchange.sentFields = fields
-    if (plan.coding === undefined) downstream.respond(head.status, head.reason, fields, head.length, head.statedLength)
+    if (plan.coding === undefined) this.#respond(head, fields)
     // The length that GET would state is not known before it is made.
     else if (exchange.head.method === 'HEAD') downstream.respond(head.status, head.reason, fields, 0, -1)
     else this.#encoder = new Encoder(plan.coding, table.settings.gzip.level, head, fields, downstream, this, encoders)
     return true
+  }
+
+  /** Begins an answer as the app has made it. */
+  #respond(head: ResponseHead, fields: string): void {
+    const exchange = this.#exchange
+    const { head: request, downstream } = exchange
+    exchange.sentFields = head.trailer !== '' && (request.takesTrailers || request.version === '2.0') ? fields + head.trailer : fields
+    downstream.respond(head.status, head.reason, exchange.sentFields, head.length, head.statedLength)
   }
 
   upgraded(head: ResponseHead): boolean {

@@ -32,7 +32,7 @@ export function requestText(exchange: Exchange): string {
   if (requestStart) text += `X-Request-Start: t=${(Date.now() / 1000).toFixed(3)}\r\n`
   if (exchange.requestId !== '') text += idLines(exchange)
   else if (head.idFields !== '') text += head.idFields
-  if (head.length === CHUNKED) text += 'Transfer-Encoding: chunked\r\n'
+  if (head.length === CHUNKED) text += `${head.trailer}Transfer-Encoding: chunked\r\n`
   else if (head.length > 0 || head.method === 'POST' || head.method === 'PUT' || head.method === 'PATCH')
     text += `Content-Length: ${head.length}\r\n`
   if (head.expectsContinue) text += 'Expect: 100-continue\r\n'

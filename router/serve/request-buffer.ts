@@ -71,13 +71,18 @@ export class RequestBuffer implements RequestSink {
     return forward.isSending && forward.requestFlush()
   }
 
-  requestCompleted(): void {
+  requestCompleted(trailers: string): void {
     if (this.#over) return
     if (this.#forward !== undefined) {
-      this.#forward.requestCompleted()
+      this.#forward.requestCompleted(trailers)
       return
     }
     const { bytes } = this.#gathered
+    if (trailers !== '') {
+      // Only a body in chunks has a place for them, so it stays one.
+      this.#begin('', this.#gathered.take(), trailers)
+      return
+    }
     this.#exchange.head = { ...this.#exchange.head, length: bytes }
     const pieces = this.#gathered.take()
     if (bytes > TEXT_BYTES_MAX) this.#begin('', pieces)
@@ -109,13 +114,13 @@ export class RequestBuffer implements RequestSink {
     this.#forward?.clientEnded()
   }
 
-  #begin(body: string, pieces: readonly Buffer[]): Forward {
+  #begin(body: string, pieces: readonly Buffer[], trailers = ''): Forward {
     const exchange = this.#exchange
     // It may have taken minutes: the endpoints are those of now.
     const { head, route } = exchange
     const now = this.#phases.table().match(head.host, head.target)
     if (now !== undefined && now.namespace === route?.namespace && now.service === route.service) exchange.route = now
-    const forward = new Forward(exchange, body, this.#phases, pieces)
+    const forward = new Forward(exchange, body, this.#phases, pieces, trailers)
     this.#forward = forward
     try {
       forward.start()

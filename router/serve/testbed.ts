@@ -34,6 +34,8 @@ export interface TestRequest {
   readonly line: string
   readonly head: string
   readonly body: string
+  /** The lines behind a body in chunks, each with its CRLF. */
+  readonly trailers: string
   readonly method: string
   readonly target: string
   readonly socket: Socket
@@ -321,13 +323,16 @@ function readRequest(text: string, socket: Socket): (TestRequest & { bodyBytes: 
       const lineEnd = rest.indexOf('\r\n', at)
       if (lineEnd < 0) return undefined
       const size = Number.parseInt(rest.slice(at, lineEnd), 16)
+      if (size === 0) {
+        const end = rest.indexOf('\r\n\r\n', lineEnd)
+        return end < 0 ? undefined : { ...common, body, trailers: rest.slice(lineEnd + 2, end + 2), bodyBytes: end + 4 }
+      }
       if (rest.length < lineEnd + 2 + size + 2) return undefined
       body += rest.slice(lineEnd + 2, lineEnd + 2 + size)
       at = lineEnd + 2 + size + 2
-      if (size === 0) return { ...common, body, bodyBytes: at }
     }
   }
   const length = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
   if (rest.length < length) return undefined
-  return { ...common, body: rest.slice(0, length), bodyBytes: length }
+  return { ...common, body: rest.slice(0, length), trailers: '', bodyBytes: length }
 }

@@ -34,8 +34,11 @@ export interface RequestWriter {
   /** A whole request, head and body. */
   text(request: string): void
   payload(bytes: Buffer, start: number, end: number): void
-  /** Returns false when bytes of a stated length are missing. */
-  finish(): boolean
+  /**
+   * @param trailers fields to stand behind the body, each line with its CRLF; dropped where the request's framing has no place for them
+   * @returns false when bytes of a stated length are missing
+   */
+  finish(trailers: string): boolean
   /** Hands over what was gathered. Returns false while the app is slow. */
   flush(): boolean
 }

@@ -177,7 +177,8 @@ function faultOf({ rawHeaders, headers }: IncomingMessage): string {
   const count = (name: string) => names.filter(other => other === name).length
   if (count('host') !== 1) return ' host lines'
   if (count('content-length') + count('transfer-encoding') > 1) return ' two framings'
-  if (['te', 'trailer', 'keep-alive', 'proxy-connection', 'http2-settings'].some(name => count(name) > 0)) return ' a hop-by-hop field'
+  if (['te', 'keep-alive', 'proxy-connection', 'http2-settings'].some(name => count(name) > 0)) return ' a hop-by-hop field'
+  if (count('trailer') > 0 && count('transfer-encoding') === 0) return ' a Trailer without a place for it'
   if (names.some(name => /[_.]/.test(name))) return ' a name with two readings'
   if (count('connection') > 0 && headers.connection !== 'upgrade') return ' a Connection of the client'
   return /(?:^|[ ,])h2/i.test(headers.upgrade ?? '') ? ' h2c' : ''

@@ -212,11 +212,16 @@ function readBody(text: string, framing: string): { body: string; size: number }
     }
     const size = Number.parseInt(line[1] as string, 16)
     const end = at + line[0].length + size
+    if (size === 0) {
+      // Fields behind the last chunk are shown as further lines.
+      const stop = text.startsWith('\r\n', end) ? end : text.indexOf('\r\n\r\n', end) + 2
+      if (stop < end) return undefined
+      return { body: body + text.slice(end, stop).replace(/([^\r]*)\r\n/g, '\n$1'), size: stop + 2 }
+    }
     if (text.length < end + 2) return undefined
     assert.equal(text.slice(end, end + 2), '\r\n')
     body += text.slice(end - size, end)
     at = end + 2
-    if (size === 0) return { body, size: at }
   }
 }
 
