@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import assert from 'node:assert/strict'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Secret, Service } from 'kubernetes-types/core/v1'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
@@ -13,6 +14,7 @@ import type { Fault } from '../../router/table/annotations.ts'
 import { TableBuilder } from '../../router/table/build.ts'
 import { Table } from '../../router/table/table.ts'
 import { ServerTls } from '../../router/tls/server-options.ts'
+import { issue } from '../tls/pki.ts'
 
 type Texts = Readonly<Record<string, string>>
 
@@ -24,6 +26,8 @@ export interface ServiceWish {
   readonly namespace?: string
   readonly labels?: Texts
   readonly createdAt?: string
+  /** Of the Service; 80 by default. */
+  readonly port?: number
 }
 
 /** How a request comes in. */
@@ -40,33 +44,45 @@ export interface Way {
 export class Cluster implements AsyncDisposable {
   readonly #bed: Bed
   readonly #tls: ServerTls
-  readonly #builder = new TableBuilder({ family: 'router.drycc.cc/', namespace: 'drycc' })
+  readonly #builder: TableBuilder
   readonly #services = new Map<string, Stored<Service>>()
   readonly #slices = new Map<string, EndpointSlice[]>()
-  readonly #secrets = new Map<string, Secret>()
+  readonly #secrets: Map<string, Secret>
   readonly #log: { readonly directory: string; readonly fd: number }
   #router: Texts = {}
-  #table = new Table()
+  #table: Table
 
-  private constructor(bed: Bed, tls: ServerTls, log: { directory: string; fd: number }) {
+  private constructor(
+    bed: Bed,
+    tls: ServerTls,
+    log: { directory: string; fd: number },
+    builder: TableBuilder,
+    secrets: Map<string, Secret>,
+    table: Table,
+  ) {
+    this.#builder = builder
+    this.#secrets = secrets
+    this.#table = table
     this.#bed = bed
     this.#tls = tls
     this.#log = log
   }
 
   static async start(options: Parameters<typeof startBed>[0] = {}): Promise<Cluster> {
-    const empty = new Table()
-    const tls = new ServerTls(empty, { ticketKeys: randomBytes(48) }, silentLog)
-    let cluster: Cluster | undefined
     const directory = mkdtempSync(join(tmpdir(), 'contract-'))
     const log = { directory, fd: openSync(join(directory, 'log'), 'w') }
+    let cluster: Cluster | undefined
+    const builder = new TableBuilder({ family: 'router.drycc.cc/', namespace: 'drycc' })
+    const platform = new Map([['drycc/drycc-router-platform-cert', secretOf(PLATFORM)]])
+    const table = new Table().apply(platformOnly(builder, platform))
+    const tls = new ServerTls(table, { ticketKeys: randomBytes(48) }, silentLog)
     const bed = await startBed({
-      tls: tls.options(() => cluster?.table ?? empty),
+      tls: tls.options(() => cluster?.table ?? table),
       accessLog: 'classic',
       accessLogTarget: { fd: log.fd },
       ...options,
     })
-    cluster = new Cluster(bed, tls, log)
+    cluster = new Cluster(bed, tls, log, builder, platform, table)
     return cluster
   }
 
@@ -83,14 +99,12 @@ export class Cluster implements AsyncDisposable {
     this.#router = prefixed(annotations)
   }
 
-  service(
-    name: string,
-    { annotations = {}, at = [], namespace = name, labels = {}, createdAt = '2020-01-01T00:00:00Z' }: ServiceWish,
-  ): void {
+  service(name: string, wish: ServiceWish): void {
+    const { annotations = {}, at = [], namespace = name, labels = {}, createdAt = '2020-01-01T00:00:00Z' } = wish
     const metadata = { name, namespace, uid: name, resourceVersion: '1', creationTimestamp: createdAt, labels: { app: name, ...labels } }
     this.#services.set(`${namespace}/${name}`, {
       metadata: { ...metadata, annotations: prefixed(annotations) },
-      spec: { ports: [{ name: 'http', port: 80 }] },
+      spec: { ports: [{ name: 'http', port: wish.port ?? 80 }] },
     } as unknown as Stored<Service>)
     this.#slices.set(
       `${namespace}/${name}`,
@@ -105,8 +119,7 @@ export class Cluster implements AsyncDisposable {
 
   /** @param key `namespace/name` */
   secret(key: string, pair: { readonly certificate: string; readonly key: string }): void {
-    const encode = (text: string) => Buffer.from(text).toString('base64')
-    this.#secrets.set(key, { data: { 'tls.crt': encode(pair.certificate), 'tls.key': encode(pair.key) } })
+    this.#secrets.set(key, secretOf(pair))
   }
 
   /** Brings the router up to what was written. @returns all faults by the object that they are of; the router's own stand under `''` */
@@ -139,19 +152,33 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Sends bytes and returns all that came until the router closed. */
-  async ask(bytes: string, { serverName, from = '127.0.0.1' }: Way = {}): Promise<string> {
-    const raw = connect({
-      port: serverName === undefined ? this.#bed.port : this.#bed.httpsPort,
-      host: '127.0.0.1',
-      localAddress: from,
-      allowHalfOpen: true,
-    })
-    const named = serverName ? { servername: serverName } : {}
-    const client = new RawClient(serverName === undefined ? raw : connectTls({ socket: raw, rejectUnauthorized: false, ...named }))
+  async ask(bytes: string, way: Way = {}): Promise<string> {
+    const client = this.#connect(way)
     client.send(bytes)
     await client.ended
     client.destroy()
     return client.text
+  }
+
+  /** The same over TLS, with the certificate that was shown (PEM). */
+  async askTls(bytes: string, serverName: string): Promise<{ readonly certificate: string; readonly text: string }> {
+    const client = this.#connect({ serverName })
+    let certificate = ''
+    const socket = client.socket as TLSSocket
+    socket.once('secureConnect', () => {
+      certificate = new X509Certificate(socket.getPeerCertificate().raw).toString()
+    })
+    client.send(bytes)
+    await client.ended
+    client.destroy()
+    return { certificate, text: client.text }
+  }
+
+  #connect({ serverName, from = '127.0.0.1' }: Way): RawClient {
+    const port = serverName === undefined ? this.#bed.port : this.#bed.httpsPort
+    const raw = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true })
+    const named = serverName ? { servername: serverName } : {}
+    return new RawClient(serverName === undefined ? raw : connectTls({ socket: raw, rejectUnauthorized: false, ...named }))
   }
 
   /** Stops the router. @returns the lines of its access log */
@@ -165,6 +192,23 @@ export class Cluster implements AsyncDisposable {
     closeSync(this.#log.fd)
     rmSync(this.#log.directory, { recursive: true })
   }
+}
+
+/** What the platform has; to make one a router takes a quarter of a second. */
+const PLATFORM = issue(undefined, ['platform.test'])
+
+function secretOf({ certificate, key }: { readonly certificate: string; readonly key: string }): Secret {
+  const encode = (text: string) => Buffer.from(text).toString('base64')
+  return { data: { 'tls.crt': encode(certificate), 'tls.key': encode(key) } }
+}
+
+function platformOnly(builder: TableBuilder, secrets: ReadonlyMap<string, Secret>) {
+  const none: ReadonlySet<string> = new Set()
+  builder.build(
+    { service: () => undefined, slices: () => [], secret: key => secrets.get(key), router: {}, builder: undefined },
+    { services: none, slices: none, secrets: new Set(secrets.keys()), router: true, builder: true },
+  )
+  return builder.whole()
 }
 
 /** A request that closes its connection. */
@@ -214,6 +258,16 @@ export async function play(point: Point): Promise<Outcome> {
   const text = await cluster.ask(point.request ?? get(), point.way)
   const lines = await cluster.stop()
   return { text, seen: app.received.join('') + other.received.join(''), lines }
+}
+
+/** Holds an outcome against its point. */
+export function judge(point: Point, { text, seen, lines }: Outcome): void {
+  if (point.gets) assert.match(text, point.gets)
+  if (point.getsNot) assert.doesNotMatch(text, point.getsNot)
+  if (point.appGets) assert.match(seen, point.appGets)
+  if (point.appGetsNot) assert.doesNotMatch(seen, point.appGetsNot)
+  if (point.appGetsNothing) assert.equal(seen, '')
+  if (point.logs) assert.match(lines[0] ?? '', point.logs)
 }
 
 function prefixed(annotations: Texts): Texts {
