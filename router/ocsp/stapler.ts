@@ -98,8 +98,11 @@ export class Stapler {
       for (const key of this.#held.keys()) this.#unread.set(key, [])
     }
     for (const [key, certificate] of certificates) {
-      if (certificate) this.#unread.set(key, [certificate.chain, ...(certificate.others ?? []).map(({ chain }) => chain)])
-      else this.#unread.set(key, [])
+      const pairs = certificate ? [certificate, ...(certificate.others ?? [])] : []
+      this.#unread.set(
+        key,
+        pairs.map(({ chain, issuer = '' }) => chain + issuer),
+      )
     }
     this.#reading ??= setImmediate(() => this.#read())
   }

@@ -1,4 +1,5 @@
 import { createHash, hash, X509Certificate } from 'node:crypto'
+import { ID_AD_OCSP } from '../tls/chain.ts'
 import { bitsOf, contentOf, type DerValue, der, oid, partsOf, readDer, sequence } from '../tls/der.ts'
 
 /** What there is to ask a responder about a certificate. */
@@ -31,7 +32,6 @@ export interface Issuer {
   readonly keyHash: Buffer
 }
 
-const ID_AD_OCSP = oid(1, 3, 6, 1, 5, 5, 7, 48, 1)
 const AUTHORITY_INFORMATION = oid(1, 3, 6, 1, 5, 5, 7, 1, 1)
 const TLS_FEATURE = oid(1, 3, 6, 1, 5, 5, 7, 1, 24)
 /** status_request, of the extensions of TLS. */

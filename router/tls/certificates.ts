@@ -18,8 +18,10 @@ export interface Certificate {
   readonly notAfterMs: number
   /** `rsa`, `ec` or another kind of key; a client is shown one that it can check. */
   readonly kind?: string
+  /** PEM of a root that issued the leaf and is not sent, where OCSP needs it. */
+  readonly issuer?: string
   /** Pairs of other kinds of keys for the same names; absent: none. */
-  readonly others?: readonly Pick<Certificate, 'id' | 'chain' | 'key' | 'kind'>[]
+  readonly others?: readonly Pick<Certificate, 'id' | 'chain' | 'key' | 'kind' | 'issuer'>[]
 }
 
 /**
@@ -33,7 +35,7 @@ export function readCertificate(secret: Secret, { oldKeys = false } = {}): Certi
   const key = readPart(secret, 'tls.key', oldKeys ? 'key' : undefined)
   const known = prepared.get(secret)
   if (known) return known
-  const pairs = sortChain(chain, key)
+  const pairs = sortChain(chain, key, partOf(secret, 'ca.crt'))
   const [first, ...others] = onePerKind(pairs)
   const names = pairs
     .map(({ leaf }) => alternativeNames(leaf.subjectAltName))
@@ -46,13 +48,14 @@ export function readCertificate(secret: Secret, { oldKeys = false } = {}): Certi
     notBeforeMs: Math.max(...pairs.map(({ leaf }) => Date.parse(leaf.validFrom))),
     notAfterMs: Math.min(...pairs.map(({ leaf }) => Date.parse(leaf.validTo))),
     kind: first.kind,
-    ...(others.length > 0 && { others: others.map(pair => ({ id: idOf(pair), chain: pair.chain, key: pair.key, kind: pair.kind })) }),
+    ...(first.issuer !== undefined && { issuer: first.issuer }),
+    ...(others.length > 0 && { others: others.map(({ leaf: _leaf, ...pair }) => ({ id: idOf(pair), ...pair })) }),
   }
 }
 
-function idOf(...pairs: readonly Pair[]): string {
+function idOf(...pairs: readonly Omit<Pair, 'leaf'>[]): string {
   const hash = createHash('sha256')
-  for (const { chain, key } of pairs) hash.update(chain).update('\0').update(key)
+  for (const { chain, key, issuer = '' } of pairs) hash.update(chain).update('\0').update(key).update(issuer)
   return hash.digest('hex').slice(0, 32)
 }
 
@@ -96,11 +99,13 @@ export function isInTime({ notBeforeMs = 0, notAfterMs }: Certificate, nowMs: nu
 }
 
 function readPart(secret: Secret, name: string, oldName: string | undefined): string {
-  const text = secret.stringData?.[name] ?? (oldName === undefined ? undefined : secret.stringData?.[oldName])
-  if (text) return text
-  const value = secret.data?.[name] ?? (oldName === undefined ? undefined : secret.data?.[oldName])
-  if (!value) throw new Error(`Cannot use the Secret: it has no ${name}`)
-  return Buffer.from(value, 'base64').toString('utf8')
+  const text = partOf(secret, name) || (oldName === undefined ? undefined : partOf(secret, oldName))
+  if (!text) throw new Error(`Cannot use the Secret: it has no ${name}`)
+  return text
+}
+
+function partOf({ data, stringData }: Secret, name: string): string | undefined {
+  return stringData?.[name] ?? (data?.[name] === undefined ? undefined : Buffer.from(data[name], 'base64').toString('utf8'))
 }
 
 /** A wildcard of a certificate stands for one label (RFC 9525 §6.3). */

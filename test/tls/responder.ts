@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { contentOf, partsOf, readDer } from '../../router/tls/der.ts'
 
 /** What it answers to a question about a serial number; a function may answer as it likes, or never. */
-export type Behaviour = (serial: string, response: ServerResponse) => Buffer | undefined
+export type Behaviour = (serial: string, response: ServerResponse, request: Buffer) => Buffer | undefined
 
 /** A responder of tests, on loopback. */
 export interface Responder {
@@ -33,7 +33,7 @@ export async function startResponder(first: Behaviour): Promise<Responder> {
     const serial = contentOf(partsOf(id).at(-1), 0x02).toString('hex')
     asked.push(serial)
     heads.push(request)
-    const answer = behaviour(serial, response)
+    const answer = behaviour(serial, response, bytes)
     if (answer) response.setHeader('content-type', 'application/ocsp-response').end(answer)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -131,6 +131,19 @@ for (const workers of ['1', '2'])
       await shows('', ec, false, { servername: '', sigalgs: 'ECDSA+SHA256' })
     })
 
+    test('a certificate of a root has it where the root stands behind it, which is not sent, or under ca.crt', async () => {
+      const [behind, beside] = [leafOf(['behind.test'], {}, root), leafOf(['beside.test'], {}, root)]
+      for (const leaf of [behind, beside]) say(leaf)
+      await serve('behind', behind, root.certificate)
+      await shows('behind', behind, true)
+      const parts = secret('beside', beside.certificate, beside.key, 'beside')
+      const withRoot = { ...parts, stringData: { ...parts.stringData, 'ca.crt': `garbage${issuer.certificate}${root.certificate}` } }
+      await write('beside', [service('beside', 'beside.test:beside'), parts])
+      await shows('beside', beside, false)
+      await write('beside', [service('beside', 'beside.test:beside'), withRoot])
+      await shows('beside', beside, true)
+    })
+
     test('no handshake waits for a responder that is silent, and a new certificate takes its own response with it', async () => {
       const [silent, next] = [leafOf(['change.test']), leafOf(['change.test'])]
       await serve('change', silent)
