@@ -5,6 +5,7 @@ import { routerMetrics } from './metrics.ts'
 import { ERRORS } from './serve/errors.ts'
 import { APP_BUCKETS, LATENCY_BOUNDS, Tally, type TrafficStats } from './serve/stats.ts'
 import { ok, startBed, startHttpApp } from './serve/testbed.ts'
+import { AppLoad } from './table/app-load.ts'
 import { TableBuilder } from './table/build.ts'
 import { sumTraffic, TrafficTotals } from './traffic.ts'
 
@@ -90,7 +91,7 @@ suite('Tally', () => {
     const tally = new Tally()
     for (let index = 0; index < 20_000; index++) {
       const exchange = { status: 200, bytesSent: 1, startedAt: 0, endedAt: 1, upstreamAnsweredAt: 0, connectMs: 0, attempts: 1 }
-      tally.count({ ...exchange, route: { app: `app${index}` } } as never)
+      tally.count({ ...exchange, route: { app: `app${index}`, load: new AppLoad() } } as never)
     }
     assert.equal(tally.stats.apps.size, 16_385)
     assert.equal(tally.stats.apps.get('(other)')?.[1], 20_000 - 16_384)

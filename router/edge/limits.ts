@@ -32,6 +32,7 @@ export function admit(exchange: Exchange, route: Route, phases: Phases): Reply |
     client.serves(load)
   }
   load.requests++
+  load.begun++
   exchange.load = load
   return undefined
 }

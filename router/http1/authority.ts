@@ -1,12 +1,11 @@
 import { isIPv6 } from 'node:net'
 
+// As nearly all clients write it; what does not match may still be a host.
+const PLAIN_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 // A name with or without its trailing dot, or an IPv6 literal; then a port, which may be empty (RFC 3986 §3.2.3).
 const HOST = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]{2,45}\]))(?::([0-9]{0,5}))?$/i
 // RFC 1035 §2.3.4, as text.
 const NAME_CHARS_MAX = 253
-// Hosts as they were sent, and what they mean: most requests of a router are to hosts that were asked for a moment ago.
-const HOSTS = new Map<string, string>()
-const HOSTS_MAX = 4096
 
 /**
  * The host of an authority, from Host or from a target in absolute form.
@@ -14,22 +13,7 @@ const HOSTS_MAX = 4096
  * @returns lower-case, without port and trailing dot; undefined for what is no host
  */
 export function readHost(value: string): string | undefined {
-  const known = HOSTS.get(value)
-  if (known !== undefined) return known
-  const host = parseHost(value)
-  if (host === undefined) return undefined
-  if (HOSTS.size === HOSTS_MAX) HOSTS.clear()
-  // Copies: a piece of a head would keep the whole head in memory.
-  const own = copyOf(host)
-  HOSTS.set(copyOf(value), own)
-  return own
-}
-
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
-}
-
-function parseHost(value: string): string | undefined {
+  if (value.length <= NAME_CHARS_MAX && PLAIN_NAME.test(value)) return value
   const match = HOST.exec(value)
   if (match === null || (match[3] !== undefined && match[3].length === 5 && match[3] > '65535')) return undefined
   const name = match[1]

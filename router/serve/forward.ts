@@ -81,8 +81,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   /** Begins the first attempt. */
   start(): void {
     try {
-      const { retries, policy } = this.#route
-      retries?.request()
+      const { policy } = this.#route
       if (policy.requestTimeoutMs !== undefined) {
         this.#ceiling = new Ceiling(() => this.#fail('R39'))
         this.#phases.pool.wheel.arm(this.#ceiling, policy.requestTimeoutMs)
@@ -395,9 +394,9 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   /** Whether the app's budget has one more attempt. */
   #mayAfford(): boolean {
-    const { retries, policy } = this.#route
+    const { load, policy } = this.#route
     const { pool } = this.#phases
-    if (retries === undefined || retries.take(pool.wheel.now, policy.retryPercent ?? RETRY_PERCENT)) return true
+    if (load.retries.take(load.begun, pool.wheel.now, policy.retryPercent ?? RETRY_PERCENT)) return true
     pool.counts.retriesRefused++
     return false
   }

@@ -1,3 +1,4 @@
+import type { Route } from '../table/route.ts'
 import { ERRORS, type ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -132,7 +133,7 @@ export class Tally {
     if (exchange.upstreamAnsweredAt !== 0) observe(stats.firstByte, (exchange.upstreamAnsweredAt - exchange.upstreamAt) / 1000)
     if (exchange.connectMs !== 0) observe(stats.connect, exchange.connectMs / 1000)
     if (exchange.route === undefined) return
-    const app = this.#app(exchange.route.app)
+    const app = this.#numbers(exchange.route)
     app[family]!++
     app[APP_BYTES]! += bytes
     if (!this.#appLatency || !isRequest) return
@@ -149,6 +150,16 @@ export class Tally {
 
   #fault(code: ErrorCode): void {
     this.stats.errors[code] = (this.stats.errors[code] ?? 0) + 1
+  }
+
+  /** Remembered beside the app, as to find it among 10,000 by its name costs a hundredth of a request. */
+  #numbers({ app, load }: Route): AppNumbers {
+    if (load.countedBy !== this || load.countedAs !== app) {
+      load.numbers = this.#app(app)
+      load.countedBy = this
+      load.countedAs = app
+    }
+    return load.numbers as AppNumbers
   }
 
   #app(name: string): AppNumbers {

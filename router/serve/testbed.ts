@@ -217,8 +217,7 @@ export function tableOf(options: BedOptions): RouteTable {
 export function testRoute(name: string, app: TestApp | readonly Endpoint[], policy: Partial<Policy>): Route {
   const endpoints = 'endpoint' in app ? [app.endpoint] : app
   const load = new AppLoad()
-  const { retries } = load
-  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, retries, locations: [], load }
+  return { app: name, namespace: name, service: name, policy: { ...DEFAULT_POLICY, ...policy }, endpoints, locations: [], load }
 }
 
 /** A client that sends raw bytes and keeps what comes back. */

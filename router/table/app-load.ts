@@ -5,10 +5,17 @@ import type { SharedMap } from './shared-map.ts'
 export class AppLoad {
   /** Requests in flight, upgraded connections among them. */
   requests = 0
+  /** Requests that were let in since the start. */
+  begun = 0
   /** Client connections whose last request was for this app. */
   connections = 0
   /** When the app's bucket of requests is full again, on the monotonic clock. */
   bucketFullAt = 0
+  /** Where whoever counts the app's answers does so, and under which label. */
+  numbers: number[] | undefined
+  countedBy: object | undefined
+  countedAs = ''
+  /** Bounds second attempts. */
   readonly retries = new RetryBudget()
 }
 

@@ -7,35 +7,32 @@ export const RETRY_PERCENT = 20
 
 /**
  * Bounds the second attempts of one app in one worker by the requests it had of late, as Finagle and Envoy do: an app that fails as a whole
- * must not get twice its load for it. Counting a request is one addition; time is looked at only when somebody wants to try again.
+ * must not get twice its load for it. Time is looked at, and requests are counted, only when somebody wants to try again.
  */
 export class RetryBudget {
-  #requests = 0
+  /** Requests of this window are all since the start without these. */
+  #requestsBefore = 0
   #retries = 0
   #since = performance.now()
-
-  /** A first attempt. */
-  request(): void {
-    this.#requests++
-  }
 
   /**
    * Takes a second attempt out of the budget.
    *
+   * @param begun first attempts since the start
    * @param now milliseconds on the monotonic clock
    * @param percent of the requests; 0: never
    * @returns false when it is spent
    */
-  take(now: number, percent: number): boolean {
+  take(begun: number, now: number, percent: number): boolean {
     if (percent <= 0) return false
     const elapsed = now - this.#since
     if (elapsed > WINDOW_MS) {
       // What was counted over a longer time counts as its average over a window, and half of it is remembered in the next.
-      this.#requests *= WINDOW_MS / elapsed / 2
+      this.#requestsBefore = begun - ((begun - this.#requestsBefore) * WINDOW_MS) / elapsed / 2
       this.#retries *= WINDOW_MS / elapsed / 2
       this.#since = now
     }
-    if (this.#retries >= RETRY_COUNT_MIN + (this.#requests * percent) / 100) return false
+    if (this.#retries >= RETRY_COUNT_MIN + ((begun - this.#requestsBefore) * percent) / 100) return false
     this.#retries++
     return true
   }

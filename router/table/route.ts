@@ -8,7 +8,6 @@ import type { AcmeChallenge } from './extensions/acme.ts'
 import { CODINGS, type Coding } from './extensions/compression.ts'
 import type { PageSources } from './extensions/pages.ts'
 import type { TracingSettings } from './extensions/tracing.ts'
-import type { RetryBudget } from './retry-budget.ts'
 import type { Steering } from './steering.ts'
 
 /** One address of an app, as its EndpointSlice gives it. Counters and pools live beside the table, keyed by `key`. */
@@ -84,8 +83,6 @@ export interface Route {
   readonly endpoints: readonly Endpoint[]
   /** How endpoints are chosen where the app asks for more than the least loaded. */
   readonly steering?: Steering
-  /** Bounds second attempts; handed on from table to table. Absent: they are not bounded by it. */
-  readonly retries?: RetryBudget
   /** Paths that other apps serve on this host, longest prefix first. */
   readonly locations: readonly Location[]
   /** The app's, whatever host and path this is a route of. */

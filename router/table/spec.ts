@@ -18,7 +18,7 @@ export interface PolicySpec extends Omit<Policy, 'allow' | 'edge'> {
 }
 
 /** {@link Route} in plain values. */
-export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'retries' | 'load' | 'steering'> {
+export interface RouteSpec extends Omit<Route, 'policy' | 'locations' | 'load' | 'steering'> {
   readonly steering?: SteeringSpec
   /** Absent: in the clear. */
   readonly upstreamTls?: UpstreamTlsSpec

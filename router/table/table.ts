@@ -2,6 +2,7 @@ import { RE2JS } from 're2js'
 import type { Certificate } from '../tls/certificates.ts'
 import { TLS_POLICIES } from '../tls/policies.ts'
 import { Loads } from './app-load.ts'
+import { ClaimedHost } from './claimed-host.ts'
 import type { Credentials } from './credentials.ts'
 import { reviveEdge } from './edge.ts'
 import { ErrorPages } from './error-pages.ts'
@@ -61,8 +62,9 @@ export class Table implements RouteTable {
   }
 
   match(host: string, target: string): Route | undefined {
-    const exact = this.#parts.hosts.get(host)
-    const route = exact ? this.#parts.routes.get(exact.app) : this.explain(host)?.route
+    const { hosts, routes } = this.#parts
+    const exact = hosts.get(host)
+    const route = exact ? exact.route(routes) : this.explain(host)?.route
     return route && locate(route, target)
   }
 
@@ -71,8 +73,8 @@ export class Table implements RouteTable {
     const { hosts, routes } = this.#parts
     const pattern = hosts.get(host) ? host : this.#findPattern(host)
     const spec = pattern === undefined ? undefined : hosts.get(pattern)
-    const route = spec && routes.get(spec.app)
-    return route && { pattern: pattern!, host: spec, route }
+    const route = spec?.route(routes)
+    return route && { pattern: pattern!, host: spec!, route }
   }
 
   /**
@@ -133,7 +135,7 @@ export class Table implements RouteTable {
   apply(delta: TableDelta): Table {
     const before = delta.whole ? EMPTY : this.#parts
     const loads = new Loads(this.#parts.routes)
-    const hosts = before.hosts.with(delta.hosts.map(([pattern, host]) => [pattern, host ?? undefined]))
+    const hosts = before.hosts.with(delta.hosts.map(([pattern, host]) => [pattern, host ? new ClaimedHost(host) : undefined]))
     const patterns = delta.hosts.some(([pattern]) => isSpecial(pattern)) ? sortPatterns(before, delta.hosts) : before.patterns
     return new Table({
       version: delta.version,
@@ -175,7 +177,7 @@ interface Parts {
   readonly version: number
   /** The keys of routes with domains at which an authority will look. */
   readonly challenged: ReadonlySet<string>
-  readonly hosts: SharedMap<HostSpec>
+  readonly hosts: SharedMap<ClaimedHost>
   readonly patterns: Patterns
   readonly routes: SharedMap<Route>
   readonly certificates: SharedMap<Certificate>
@@ -240,23 +242,26 @@ function sortPatterns({ hosts, patterns }: Parts, changes: TableDelta['hosts']):
   return { wildcardCount, prefixCount, expressions: [...expressions.values()].sort((a, b) => (a.pattern < b.pattern ? -1 : 1)) }
 }
 
+/** One for all: whoever looks at it looks at what the processor still knows. */
+const NO_LOCATIONS: Route['locations'] = []
+
 /** @param path what of its host it serves */
-function reviveRoute({ steering, upstreamTls, upstreamHttp2, ...spec }: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
-  const locations = spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host, prefix) }))
-  const load = loads.of(spec, host)
+function reviveRoute(spec: RouteSpec, loads: Loads, host?: string, path = '/'): Route {
+  const { app, namespace, service, steering, upstreamTls, upstreamHttp2 } = spec
+  const locations =
+    spec.locations.length === 0
+      ? NO_LOCATIONS
+      : spec.locations.map(({ prefix, route }) => ({ prefix, route: reviveRoute(route, loads, host, prefix) }))
   const endpoints = upstreamEndpoints(spec.endpoints, { ...(upstreamTls && { upstreamTls }), ...(upstreamHttp2 && { upstreamHttp2 }) })
-  return {
-    ...spec,
-    endpoints,
-    policy: revivePolicy(spec.policy),
-    ...(steering && { steering: reviveSteering(steering, endpoints, path) }),
-    retries: load.retries,
-    locations,
-    load,
-  }
+  // Named one by one: V8 then keeps them in one place, and nearly every request looks at nearly all of them.
+  const route: Route = { app, load: loads.of(spec, host), policy: revivePolicy(spec.policy), endpoints, locations, namespace, service }
+  return steering ? { ...route, steering: reviveSteering(steering, endpoints, path) } : route
 }
 
-function revivePolicy({ allow, edge, ...policy }: PolicySpec): Policy {
+function revivePolicy(spec: PolicySpec): Policy {
+  const { allow, edge, ...policy } = spec
+  // Most apps share one that was sent once.
+  if (allow === undefined && edge === undefined) return spec as Omit<PolicySpec, 'allow' | 'edge'>
   return { ...policy, ...(allow && { allow: addressMatcher(allow) }), ...(edge && { edge: reviveEdge(edge) }) }
 }
 
