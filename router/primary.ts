@@ -15,6 +15,8 @@ import { routerMetrics } from './metrics.ts'
 import { stapleDelta, startStapler } from './ocsp/start.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, secretChanges, TableBuilder } from './table/build.ts'
+import { secretOf } from './table/certificate-store.ts'
+import { CertificateTimes } from './table/certificate-times.ts'
 import { DeltaQueue } from './table/delta-queue.ts'
 import { ExpiryWatch } from './table/expiry.ts'
 import { FaultReporter } from './table/faults.ts'
@@ -67,7 +69,10 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       if (!delta || !isRead) return
       queue.add(delta)
       stapler.take(delta.certificates)
+      times.take(delta.certificates)
     }
+    const onMoment = (certificates: readonly string[]) => onChanges(secretChanges(certificates.map(secretOf)))
+    const times = stack.add('times of certificates', new CertificateTimes(onMoment))
     const stapler = stack.add(
       'OCSP',
       startStapler(config, {
@@ -118,6 +123,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     void read.then(({ certificates }) => {
       isRead = true
       stapler.take(certificates, true)
+      times.take(certificates)
       expiry.look()
     })
     const table = await chooseFirst(read, lastTable, log, signal)

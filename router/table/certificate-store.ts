@@ -31,6 +31,8 @@ interface Known {
   readonly kept?: Certificate
   /** Why what stands there now cannot be used. */
   readonly fault?: string
+  /** Whether each was in its time when the Secret was last looked at: others are chosen when that changes. */
+  readonly standing: string
 }
 
 /** The certificates that routes name, and the platform's: read, checked, and kept at their last good state. */
@@ -61,14 +63,15 @@ export class CertificateStore {
     for (const key of keys) {
       const before = this.#known.get(key)
       const secret = this.#isWanted(key) ? find(key) : undefined
-      const now = secret ? this.#readSecret(secret, before) : undefined
+      const found = secret && this.#readSecret(secret, before)
+      const now = found && { ...found, standing: this.#standing(found) }
       if (now) this.#known.set(key, now)
       else this.#known.delete(key)
       const changes = (['certificate', 'kept'] as const).filter(part => now?.[part]?.id !== before?.[part]?.id)
       for (const part of changes) certificates.push([part === 'kept' ? keptKey(key) : key, now?.[part] ?? null])
       for (const app of this.#named.get(key)) {
         looked.add(app)
-        if (changes.length > 0) moved.add(app)
+        if (changes.length > 0 || now?.standing !== before?.standing) moved.add(app)
       }
     }
     return { certificates, moved, looked }
@@ -138,7 +141,11 @@ export class CertificateStore {
     return [...(certificate ? [{ key: secret, certificate }] : []), ...(kept ? [{ key: keptKey(secret), certificate: kept }] : [])]
   }
 
-  #readSecret(secret: Secret, before: Known | undefined): Known {
+  #standing({ certificate, kept }: Omit<Known, 'standing'>): string {
+    return [certificate, kept].map(one => one && isInTime(one, this.#nowMs)).join()
+  }
+
+  #readSecret(secret: Secret, before: Known | undefined): Omit<Known, 'standing'> {
     const { certificate: last, kept: older } = before ?? {}
     try {
       const certificate = readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false })
@@ -172,6 +179,11 @@ export class CertificateStore {
 
 function keptKey(secret: string): string {
   return `${secret}#kept`
+}
+
+/** The Secret of a certificate, by the key under which workers know it. */
+export function secretOf(key: string): string {
+  return key.replace(/#kept$/, '')
 }
 
 function noSecret(value: string, key: string): Fault {

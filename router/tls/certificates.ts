@@ -94,7 +94,7 @@ export function isFor({ names }: Certificate, domain: string): boolean {
 }
 
 /** Whether its time has begun and has not ended. */
-export function isInTime({ notBeforeMs = 0, notAfterMs }: Certificate, nowMs: number): boolean {
+export function isInTime({ notBeforeMs = 0, notAfterMs }: Pick<Certificate, 'notBeforeMs' | 'notAfterMs'>, nowMs: number): boolean {
   return notBeforeMs <= nowMs && nowMs <= notAfterMs
 }
 

@@ -114,6 +114,18 @@ suite('Certificates from Secrets', () => {
     assert.deepEqual([(await shown('shop.test')).leaf, (await shown('two.test')).leaf], [half, good].map(fingerprint))
   })
 
+  test('one whose time ends while it is served gives way at that moment', async () => {
+    const [short, long] = [issue(below, ['short.test'], { from: -1, until: 2 / 86_400 }), issue(below, ['short.test'], { from: -2 })]
+    await write('short', [
+      service('short', 'short.test', 'short.test:short,short.test:long'),
+      secret('short', short.certificate, short.key, 'short'),
+      secret('long', long.certificate, long.key, 'short'),
+    ])
+    // Whether it was still seen or not: nothing but time brings the other.
+    await serves('short.test', long)
+    await rm(join(folder, 'short.json'))
+  })
+
   test('goes with its Secret, whatever was kept', async () => {
     await rm(join(folder, 'www.json'))
     await until(async () => ![half, good].map(fingerprint).includes((await shown('two.test')).leaf))
