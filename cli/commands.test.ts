@@ -177,6 +177,13 @@ const CASES: readonly Case[] = [
   { line: ['tls', 'disable'], call: 'POST /v2/apps/shop/tls/', body: { https_enforced: false } },
   { line: ['tls:auto', 'off'], call: 'POST /v2/apps/shop/tls/', body: { certs_auto_enabled: false }, said: /certificates are off/ },
   {
+    line: ['tls:on-demand', 'on', '--ask', '/may'],
+    call: 'POST /v2/apps/shop/tls/',
+    body: { certs_on_demand: true, on_demand_ask: '/may' },
+    said: /on demand are on/,
+  },
+  { line: ['tls', 'on-demand', 'off'], call: 'POST /v2/apps/shop/tls/', body: { certs_on_demand: false } },
+  {
     line: ['tls:issuer', '--server', 'https://acme.test/directory', '--key-id', 'k', '--key-secret', 's'],
     call: 'POST /v2/apps/shop/tls/',
     body: { issuer: { server: 'https://acme.test/directory', key_id: 'k', key_secret: 's' } },

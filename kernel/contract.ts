@@ -161,9 +161,12 @@ export const PAGES_BYTES_MAX = 512 * 1024
 
 /**
  * The ConfigMap of the routers' namespace by which they tell for what names clients asked over TLS that an app may have a certificate for and has
- * none: from name to the time of the question, ISO 8601. What is older than {@link WANTED_MS_MAX} says nothing any more.
+ * none: from name to the time of the question, ISO 8601. The control plane writes the time of its answer and {@link WANTED_DENIED} behind a name
+ * that gets none. What is older than {@link WANTED_MS_MAX} says nothing any more.
  */
 export const WANTED_NAMES = 'drycc-router-wanted-names'
+
+export const WANTED_DENIED = 'no'
 
 export const WANTED_MS_MAX = 60_000
 

@@ -19,6 +19,8 @@ export interface Fleet {
   apply(delta: TableDelta): void
   /** Gives every worker, those to come too, another key of session tickets. */
   takeTlsSecrets(secrets: TlsSecrets): void
+  /** Tells every worker for which names there will be no certificate. */
+  deny(names: readonly string[]): void
   /** The numbers of all workers that there have been; what one was last heard to say counts when it does not answer. */
   stats(): Promise<Traffic>
   /** Asks every worker; one that does not answer is left out. */
@@ -41,6 +43,8 @@ export interface FleetOptions extends WorkerOptions {
   readonly workers: number
   /** The whole table of the moment, for a worker that begins. */
   readonly whole: () => TableDelta
+  /** Hears of each name for which a client wants a certificate; absent: nobody does. */
+  readonly onWanted?: (name: string) => void
 }
 
 /** Starts all workers and waits until each listens. @throws {Error} when a port cannot be had */
@@ -58,8 +62,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 /** One worker in this process: it saves 60 MB and a hop for each change, and pays with one fate for both. */
-async function startSingle({ whole, log, ...options }: FleetOptions, sockets: HeldSockets): Promise<Fleet> {
-  const worker = new Worker(whole(), options, log)
+async function startSingle({ whole, log, onWanted, ...options }: FleetOptions, sockets: HeldSockets): Promise<Fleet> {
+  const worker = new Worker(whole(), options, log, 1, onWanted)
   const ports = await worker.listen(sockets.of(1)).catch(async error => {
     sockets.stop()
     await worker.stop()
@@ -74,6 +78,7 @@ async function startSingle({ whole, log, ...options }: FleetOptions, sockets: He
     restarts: 0,
     apply: delta => worker.apply(delta),
     takeTlsSecrets: secrets => worker.takeTlsSecrets(secrets),
+    deny: names => worker.deny(names),
     stats: async () => sumTraffic([worker.stats()]),
     ask: async question => [worker.answer(question)],
     reopenLogs: () => void worker.reopenLog(),
@@ -156,6 +161,10 @@ class ProcessFleet implements Fleet {
     for (const slot of this.#slots) slot.send({ type: 'tls', secrets })
   }
 
+  deny(names: readonly string[]): void {
+    for (const slot of this.#slots) slot.send({ type: 'deny', names })
+  }
+
   async stats(): Promise<Traffic> {
     await Promise.all(Array.from(this.#slots, slot => slot.askStats()))
     return this.#totals.sum()
@@ -226,8 +235,8 @@ class ProcessFleet implements Fleet {
 
   /** Starts one worker; once it has listened it is started again whenever it dies. @param isReplacement another one still has its place */
   #launch(index: number, backoff: Backoff, isReplacement = false): Slot {
-    const { log, whole, listen, ...options } = this.#options
-    const slot = new Slot(index, this.#sockets.of(index), stats => this.#totals.note(slot, stats))
+    const { log, whole, listen, onWanted, ...options } = this.#options
+    const slot = new Slot(index, this.#sockets.of(index), stats => this.#totals.note(slot, stats), onWanted)
     this.#slots.add(slot)
     slot.start({ ...options, tls: this.#tls, listen: { publicHttpsPort: listen.publicHttpsPort } }, whole())
     const beganAt = performance.now()

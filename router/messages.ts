@@ -24,6 +24,7 @@ export type ToWorker =
     }
   | { readonly type: 'listen' }
   | { readonly type: 'tls'; readonly secrets: TlsSecrets }
+  | { readonly type: 'deny'; readonly names: readonly string[] }
   | { readonly type: 'stats' }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'reopen' }
@@ -33,6 +34,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'listening'; readonly ports: Ports }
   | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'wanted'; readonly name: string }
   | { readonly type: 'applied'; readonly version: number }
   | { readonly type: 'stats'; readonly stats: TrafficStats }
   | { readonly type: 'answer'; readonly id: number; readonly answer: Answers[Question['about']] }

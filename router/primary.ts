@@ -27,6 +27,7 @@ import type { TableDelta } from './table/spec.ts'
 import { Tidy } from './table/tidy.ts'
 import { TableUpdate } from './table/update.ts'
 import { TicketKeys } from './tls/ticket-keys.ts'
+import { WantedNames } from './tls/wanted-names.ts'
 
 /** How long a start waits for the API server before it serves the table of the last run. */
 const SAVED_TABLE_AFTER_MS = 3000
@@ -93,6 +94,8 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const onKey = (ticketKeys: Uint8Array) => fleet?.takeTlsSecrets({ ticketKeys })
     const tickets = stack.add('session tickets', new TicketKeys(api, { namespace, rotationMs: config.ticketRotationMs, log, onKey }))
 
+    const wanted = stack.add('names on demand', new WantedNames(api, { namespace, log, onDenied: names => fleet?.deny(names) }))
+
     const metrics = routerMetrics({
       ...{ builder, fleet: () => fleet, configAgeSeconds: () => watch.ageMs() / 1000, apps: config.metricsApps },
       ocsp: () => stapler.counts(),
@@ -149,6 +152,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       requestsKept: config.requestsKept,
       ...(config.accessLogFile && { accessLogFile: config.accessLogFile }),
       log,
+      onWanted: name => wanted.add(name),
       whole: () => ({ ...(isRead ? builder.whole() : table), staples: stapler.all() }),
     })
     stack.add('workers', started)

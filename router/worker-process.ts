@@ -46,6 +46,8 @@ async function receive(message: ToWorker): Promise<unknown> {
       return listen()
     case 'tls':
       return worker?.takeTlsSecrets(message.secrets)
+    case 'deny':
+      return worker?.deny(message.names)
     case 'stats':
       return worker && answer({ type: 'stats', stats: worker.stats() })
     case 'ask':
@@ -61,7 +63,7 @@ async function receive(message: ToWorker): Promise<unknown> {
 }
 
 function start({ index, options, sockets: inherited, table }: Extract<ToWorker, { type: 'start' }>): void {
-  worker = new Worker(table, options, log, index)
+  worker = new Worker(table, options, log, index, name => answer({ type: 'wanted', name }))
   sockets = inherited
 }
 

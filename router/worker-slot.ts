@@ -49,8 +49,14 @@ export class Slot {
   /**
    * @param sockets which the process inherits; they stay open here
    * @param onStats hears its numbers whenever it tells them, at its end too
+   * @param onWanted hears of names for which clients want certificates
    */
-  constructor(index: number, sockets: readonly Held[], onStats: (stats: TrafficStats) => void = () => {}) {
+  constructor(
+    index: number,
+    sockets: readonly Held[],
+    onStats: (stats: TrafficStats) => void = () => {},
+    onWanted: (name: string) => void = () => {},
+  ) {
     this.index = index
     this.#sockets = sockets
     const descriptors = sockets.map(({ socket }) => socket.fd())
@@ -74,6 +80,7 @@ export class Slot {
           reject(new Error(message.message))
           this.kill()
         } else if (message.type === 'applied') this.#pendingSince = undefined
+        else if (message.type === 'wanted') onWanted(message.name)
         else if (message.type === 'answer') this.#answer(message.id, message.answer)
         else if (message.type === 'stats') {
           onStats(message.stats)

@@ -2,7 +2,7 @@ import type { Log } from '../kernel/log.ts'
 import type { PortName } from './held-sockets.ts'
 import { LevelledLog } from './log-level.ts'
 import type { Answers, Question } from './questions.ts'
-import type { Limits } from './serve/limits.ts'
+import { type Limits, limitsOf } from './serve/limits.ts'
 import type { ListenAt } from './serve/listener.ts'
 import { createServer, type Server } from './serve/server.ts'
 import type { TrafficStats } from './serve/stats.ts'
@@ -10,6 +10,7 @@ import { VitalSigns } from './serve/vital-signs.ts'
 import { findMoves } from './table/endpoint-moves.ts'
 import type { TableDelta } from './table/spec.ts'
 import { Table } from './table/table.ts'
+import { NamesOnDemand } from './tls/names-on-demand.ts'
 import { ServerTls, type TlsSecrets } from './tls/server-options.ts'
 
 /** Where workers listen. Port 0 is any free one. */
@@ -57,6 +58,7 @@ export interface Ports {
 export class Worker {
   readonly #server: Server
   readonly #tls: ServerTls
+  readonly #names: NamesOnDemand
   readonly #log: LevelledLog
   readonly #vitals: VitalSigns
   #table: Table
@@ -68,14 +70,17 @@ export class Worker {
   /**
    * @param whole the first table
    * @param index which of the workers this is, from 1 on
+   * @param want tells of a name for which a client wants a certificate
    */
-  constructor(whole: TableDelta, options: WorkerOptions, baseLog: Log, index = 1) {
+  constructor(whole: TableDelta, options: WorkerOptions, baseLog: Log, index = 1, want: (name: string) => void = () => {}) {
     const log = new LevelledLog(baseLog)
     this.#vitals = new VitalSigns(index)
     this.#log = log
     this.#table = new Table().apply(whole)
     log.limit(this.#table.settings.logLevel)
-    this.#tls = new ServerTls(this.#table, options.tls, log)
+    const { onDemandWaitMs: waitMs, onDemandWaitingMax: waitingMax } = limitsOf(options.limits)
+    this.#names = new NamesOnDemand({ waitMs, waitingMax, want })
+    this.#tls = new ServerTls(this.#table, options.tls, log, this.#names)
     this.#server = createServer({
       table: () => this.#table,
       tls: this.#tls.options(() => this.#table),
@@ -122,6 +127,7 @@ export class Worker {
     this.#table = before.apply(delta)
     this.#log.limit(this.#table.settings.logLevel)
     for (const [key] of delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
+    this.#names.look(this.#table)
     if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
     if (this.#gitPort === undefined)
       this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
@@ -131,6 +137,11 @@ export class Worker {
   takeTlsSecrets(secrets: TlsSecrets): void {
     this.#tls.takeSecrets(secrets)
     this.#server.renewTicketKeys(Buffer.from(secrets.ticketKeys))
+  }
+
+  /** Names for which there will be no certificate, so that nobody waits for it. */
+  deny(names: readonly string[]): void {
+    this.#names.deny(names)
   }
 
   stats(): TrafficStats {
@@ -155,6 +166,7 @@ export class Worker {
 
   stop(): Promise<void> {
     this.#vitals.stop()
+    this.#names.stop()
     return this.#server.stop()
   }
 

@@ -16,6 +16,8 @@ interface ServedDomain {
 interface Tls {
   readonly https_enforced: boolean | null
   readonly certs_auto_enabled?: boolean | null
+  readonly certs_on_demand?: boolean
+  readonly on_demand_ask?: string
   readonly issuer?: { readonly email: string; readonly server: string; readonly key_id: string }
   readonly certificates?: readonly ServedDomain[]
 }
@@ -26,6 +28,10 @@ interface IssuerOptions {
   readonly keyId?: string
   readonly keySecret?: string
   readonly reset?: boolean
+}
+
+interface OnDemandOptions {
+  readonly ask?: string
 }
 
 /** Commands about HTTPS: whether it is enforced, and by what certificates domains are served. */
@@ -57,6 +63,16 @@ export function addTlsCommands(program: Command): void {
     ofApp: true,
     action: (context, _, word) => automate(context, word ?? ''),
   })
+  addCommand<OnDemandOptions>(program, {
+    usage: 'tls:on-demand <on|off>',
+    summary: 'get certificates for names within the wildcards of an app when clients ask for them',
+    details:
+      'Each name is asked for: GET ...?domain=NAME, allowed by 200 and nothing else, at a path of the app itself or at an https address',
+    options: [['--ask <path>', 'whom to ask; nobody but the platform where it is empty']],
+    examples: ['tls:on-demand on --ask /internal/may-have-certificate', 'tls:on-demand off'],
+    ofApp: true,
+    action: (context, { ask }, word) => allowOnDemand(context, word ?? '', ask),
+  })
   addCommand<IssuerOptions>(program, {
     usage: 'tls:issuer',
     summary: 'choose who issues the certificates of an app',
@@ -83,6 +99,7 @@ export function addTlsCommands(program: Command): void {
 /** The newer spelling, with blanks. */
 function change(context: Context, [topic = '', word = '', ...rest]: string[]): Promise<void> {
   if (topic === 'auto' && rest.length === 0) return automate(context, word)
+  if (topic === 'on-demand' && rest.length === 0) return allowOnDemand(context, word, undefined)
   if ((topic === 'enable' || topic === 'disable') && word === '') return enforce(context, topic === 'enable')
   throw new CommandError(
     `Cannot read "tls ${[topic, word, ...rest].join(' ').trim()}": write tls, tls auto on, tls auto off, tls enable`,
@@ -96,17 +113,29 @@ async function enforce(context: Context, value: boolean): Promise<void> {
 }
 
 async function automate(context: Context, word: string): Promise<void> {
-  if (!/^(on|off|enable|disable)$/.test(word)) throw new CommandError(`Cannot read "${word}": write on or off`, 2)
-  const isOn = word === 'on' || word === 'enable'
+  const isOn = readSwitch(word)
   const tls = await context.api.post<Tls>(context.path('tls/'), { certs_auto_enabled: isOn })
   context.output.done(tls, `Automatic certificates are ${isOn ? 'on' : 'off'} for ${context.app}`)
 }
 
-function show({ app, output }: Context, { https_enforced, certs_auto_enabled, issuer, certificates = [] }: Tls): void {
+async function allowOnDemand(context: Context, word: string, ask: string | undefined): Promise<void> {
+  const body = { certs_on_demand: readSwitch(word), ...(ask !== undefined && { on_demand_ask: ask }) }
+  const tls = await context.api.post<Tls>(context.path('tls/'), body)
+  context.output.done(tls, `Certificates on demand are ${body.certs_on_demand ? 'on' : 'off'} for ${context.app}`)
+}
+
+function readSwitch(word: string): boolean {
+  if (!/^(on|off|enable|disable)$/.test(word)) throw new CommandError(`Cannot read "${word}": write on or off`, 2)
+  return word === 'on' || word === 'enable'
+}
+
+function show({ app, output }: Context, tls: Tls): void {
+  const { https_enforced, certs_auto_enabled, certs_on_demand, on_demand_ask, issuer, certificates = [] } = tls
   output.line(`HTTPS is ${https_enforced ? '' : 'not '}enforced for ${app}`)
   output.line(
     `Automatic certificates are ${certs_auto_enabled ? 'on' : 'off'} for ${app}${issuer?.server ? `, issued by ${issuer.server}` : ''}`,
   )
+  if (certs_on_demand) output.line(`Certificates come on demand for ${app}${on_demand_ask ? `, where ${on_demand_ask} allows them` : ''}`)
   if (certificates.length === 0) return
   output.line()
   const rows = certificates.map(({ domain, source, name, names = [], issuer: by = '', days_left }) => [

@@ -1,7 +1,8 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1'
 import { LRUCache } from 'lru-cache'
-import { CERTIFIABLE_NAME, WANTED_MS_MAX, WANTED_NAMES } from '../../kernel/contract.ts'
-import type { KubernetesApi } from '../../kernel/kubernetes/api.ts'
+import { delay } from '../../kernel/backoff.ts'
+import { CERTIFIABLE_NAME, WANTED_DENIED, WANTED_MS_MAX, WANTED_NAMES } from '../../kernel/contract.ts'
+import { isStatus, type KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { type Informer, startInformer } from '../../kernel/kubernetes/informer.ts'
 import { RESOURCES, type Stored } from '../../kernel/kubernetes/objects.ts'
 import { type Reconciler, startReconciler } from '../../kernel/kubernetes/reconciler.ts'
@@ -36,6 +37,7 @@ export interface OnDemandOptions {
 const APP_PACE = { perSecond: 5, burst: 50 }
 const WHOLE_PACE = { perSecond: 50, burst: 200 }
 const WAITING_MAX = 1_000
+const GATHER_MS = 20
 /** One line of each kind in an app's log in so long: whoever asks for names must not fill it. */
 const SAY_AGAIN_MS = 60_000
 
@@ -49,6 +51,8 @@ export class OnDemand {
   readonly #informer: Informer<ConfigMap> | undefined
   readonly #reconciler: Reconciler
   readonly #waiting = new Set<string>()
+  readonly #denials: Reconciler
+  readonly #denied = new Set<string>()
   readonly #ofApp = new Allowance(APP_PACE)
   readonly #ofAll = new Allowance(WHOLE_PACE)
   readonly #said = new LRUCache<string, true>({ max: 1_000, ttl: SAY_AGAIN_MS })
@@ -62,9 +66,12 @@ export class OnDemand {
       concurrency: 8,
       reconcile: async (name, signal) => {
         this.#waiting.delete(name)
-        await this.#consider(name, signal)
+        if ((await this.#consider(name, signal)) || signal.aborted) return
+        this.#denied.add(name)
+        this.#denials.enqueue(WANTED_NAMES)
       },
     })
+    this.#denials = startReconciler({ name: 'denied names', log: this.#log, reconcile: (_, signal) => this.#tellDenied(signal) })
     if (!options.mode.isOn) return
     this.#informer = startInformer(options.api, RESOURCES.configMaps, {
       log: this.#log,
@@ -76,6 +83,7 @@ export class OnDemand {
   async stop(): Promise<void> {
     await this.#informer?.stop()
     await this.#reconciler.stop()
+    await this.#denials.stop()
   }
 
   /** Whether a name that came on demand may keep its certificate. @returns why not; `undefined` where it may */
@@ -93,45 +101,64 @@ export class OnDemand {
     }
   }
 
-  async #consider(name: string, signal: AbortSignal): Promise<void> {
-    const { records, mode, hooks, platformLog, platformDomain, ownerOrdersMax, syncRouting } = this.#options
+  /** @returns whether the name has a certificate, or has one soon */
+  async #consider(name: string, signal: AbortSignal): Promise<boolean> {
+    const { records, mode, hooks, platformLog, platformDomain, syncRouting } = this.#options
+    if (records.domains.get(name)) return true
     const id = appOfName(name, domain => records.domains.get(domain), mode.anyNameApp)
     const app = id === undefined ? undefined : records.apps.get(id)
-    if (!app || onDemandOf(app, mode) === undefined) return
-    if (records.domains.get(name) || unobtainable({ domain: name }, platformDomain) !== undefined) return
+    if (!app || onDemandOf(app, mode) === undefined || unobtainable({ domain: name }, platformDomain) !== undefined) return false
     const nowMs = Date.now()
-    // An attempt has failed, and another one would too early.
-    if (Date.parse(records.automatics.get(name)?.nextAttemptAt ?? '') > nowMs) return
-    if (!this.#ofApp.take(app.id, nowMs) || !this.#ofAll.take('', nowMs)) {
-      this.#say(app.id, 'pace', `Too many names are asked for at once: certificates on demand, as that of ${name}, have to wait`)
-      return
-    }
-    const atMs = orderableAt(records.automatics.list(), app.owner, ownerOrdersMax, nowMs)
-    if (atMs > nowMs) {
-      this.#say(
-        app.id,
-        'quota',
-        `No certificate on demand before ${new Date(atMs).toISOString()}: ${ownerOrdersMax} a week are as many as one owner may have`,
-      )
-      return
-    }
-    if (records.domains.list(app.id).length >= DOMAINS_MAX) {
-      this.#say(app.id, 'count', `No certificate on demand for ${name}: an app can have ${DOMAINS_MAX} domains`)
-      return
-    }
+    // An attempt has failed, and another one would be too early.
+    if (Date.parse(records.automatics.get(name)?.nextAttemptAt ?? '') > nowMs) return false
+    if (!this.#hasRoom(app, name, nowMs)) return false
     const why = await hooks.ask(app, name, signal)
-    if (signal.aborted) return
+    if (signal.aborted) return false
     if (why !== undefined) {
       this.#log.debug('name not allowed', { app: app.id, name, why })
       this.#say(app.id, 'hook', `No certificate on demand for ${name}: ${why}`)
-      return
+      return false
     }
     const time = now()
-    if (!(await records.domains.create({ domain: name, app: app.id, owner: app.owner, onDemand: true, created: time, updated: time })))
-      return
+    const domain = { domain: name, app: app.id, owner: app.owner, onDemand: true, created: time, updated: time } as const
+    if (!(await records.domains.create(domain))) return true
     this.#log.info('domain added on demand', { app: app.id, domain: name })
     platformLog.say(app.id, `domain ${name} added on demand`)
     await syncRouting(app.id)
+    return true
+  }
+
+  /** Whether the app may have one more at this moment, before anybody is asked. */
+  #hasRoom(app: App, name: string, nowMs: number): boolean {
+    const { records, ownerOrdersMax } = this.#options
+    if (!this.#ofApp.take(app.id, nowMs) || !this.#ofAll.take('', nowMs)) {
+      this.#say(app.id, 'pace', `Too many names are asked for at once: certificates on demand, as that of ${name}, have to wait`)
+      return false
+    }
+    const atMs = orderableAt(records.automatics.list(), app.owner, ownerOrdersMax, nowMs)
+    if (atMs > nowMs) {
+      const when = new Date(atMs).toISOString()
+      this.#say(app.id, 'quota', `No certificate on demand before ${when}: ${ownerOrdersMax} a week are as many as one owner may have`)
+      return false
+    }
+    if (records.domains.list(app.id).length < DOMAINS_MAX) return true
+    this.#say(app.id, 'count', `No certificate on demand for ${name}: an app can have ${DOMAINS_MAX} domains`)
+    return false
+  }
+
+  /** So that the handshakes which wait in the routers go on; many at once by one write. */
+  async #tellDenied(signal: AbortSignal): Promise<void> {
+    await delay(GATHER_MS, signal)
+    const names = [...this.#denied]
+    const data = Object.fromEntries(names.map(name => [name, `${new Date().toISOString()} ${WANTED_DENIED}`]))
+    const { api, namespace } = this.#options
+    try {
+      await api.patch(RESOURCES.configMaps, namespace, WANTED_NAMES, { type: 'merge', body: { data } })
+    } catch (error) {
+      // Whoever removed it has nobody waiting.
+      if (!isStatus(error, 404)) throw error
+    }
+    for (const name of names) this.#denied.delete(name)
   }
 
   #say(app: string, about: string, text: string): void {

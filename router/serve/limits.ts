@@ -16,6 +16,8 @@ export interface Limits extends Http2Limits {
   readonly handshakeMs: number
   readonly clientHandshakesPerSecondMax: number
   readonly nameHandshakesPerSecondMax: number
+  readonly onDemandWaitMs: number
+  readonly onDemandWaitingMax: number
   readonly giveWayMs: number
   readonly idleUpstreamsMax: number
   readonly idleUpstreamMs: number
@@ -61,6 +63,10 @@ export const DEFAULT_LIMITS: Limits = {
   // once. A fifth of a core for one client, half of one for a name, so that no tenant's flood takes the handshakes of the others.
   clientHandshakesPerSecondMax: 200,
   nameHandshakesPerSecondMax: 500,
+  // Handshakes that wait for a certificate which is being had because of them: an authority takes 3 to 8 s, clients wait 10 s and more, and the
+  // handshake as a whole has 10 s. Each holds a connection, so an attacker who makes up names has no more than these.
+  onDemandWaitMs: 8_000,
+  onDemandWaitingMax: 100,
   // Who idles, or is in a handshake, for less than this is not closed to make room: it is about to go on.
   giveWayMs: 1_000,
   // Requests in flight of one app that does not say (`x-requests-max`): half the connections, so that one which hangs leaves room for all others.

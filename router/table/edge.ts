@@ -1,6 +1,7 @@
 import type { Annotations } from './annotations.ts'
 import { type AcmeChallenge, readChallenges } from './extensions/acme.ts'
 import { type CorsSpec, readCors } from './extensions/cors.ts'
+import { type OnDemandNames, readOnDemand } from './extensions/on-demand.ts'
 import { parseRate, type Rate } from './extensions/rate-limit.ts'
 import { parseCanonicalHost, type Redirect, readRedirects } from './extensions/redirects.ts'
 import { type AddressMatcher, addressMatcher } from './route.ts'
@@ -10,6 +11,8 @@ import { parseCidr, parseInteger, parseObjectName } from './values.ts'
 export interface EdgeSpec {
   /** What authorities ask for, answered before anything else. */
   readonly challenges?: readonly AcmeChallenge[]
+  /** For which names without a certificate one is asked for. */
+  readonly onDemand?: OnDemandNames
   /** Networks that are let in by no list. */
   readonly deny?: readonly string[]
   /** How often one client may ask, and all together. */
@@ -38,6 +41,7 @@ export function readEdge(
   lastGood: EdgeSpec = {},
 ): EdgeSpec | undefined {
   const challenges = readChallenges(annotations, domains)
+  const onDemand = readOnDemand(annotations, lastGood.onDemand)
   const denied = annotations.items('x-deny', parseCidr)
   const deny = denied?.length === 0 ? lastGood.deny : denied
   const clientRate = annotations.one('x-rate-limit', undefined, parseRate, lastGood.clientRate)
@@ -50,6 +54,7 @@ export function readEdge(
   const cors = readCors(annotations, lastGood.cors)
   const edge: EdgeSpec = {
     ...(challenges && { challenges }),
+    ...(onDemand && { onDemand }),
     ...(deny && { deny }),
     ...(clientRate && { clientRate }),
     ...(appRate && { appRate }),
@@ -68,13 +73,14 @@ export function readEdge(
  * delegate's. A network that either denies is denied; where the delegate asks for no password or rate the host's counts.
  */
 export function delegateEdge(host: EdgeSpec = {}, own: EdgeSpec = {}): EdgeSpec | undefined {
-  const { challenges: _challenges, canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
+  const { challenges: _challenges, onDemand: _onDemand, canonicalHost: _canonicalHost, redirects: _redirects, deny: _deny, ...rest } = own
   const deny = [...new Set([...(host.deny ?? []), ...(own.deny ?? [])])]
   const edge: EdgeSpec = {
     ...(host.clientRate && { clientRate: host.clientRate }),
     ...(host.auth !== undefined && { auth: host.auth }),
     ...rest,
     ...(host.challenges && { challenges: host.challenges }),
+    ...(host.onDemand && { onDemand: host.onDemand }),
     ...(deny.length > 0 && { deny }),
     ...(host.canonicalHost !== undefined && { canonicalHost: host.canonicalHost }),
     ...(host.redirects && { redirects: host.redirects }),

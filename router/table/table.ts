@@ -4,7 +4,7 @@ import { TLS_POLICIES } from '../tls/policies.ts'
 import { Loads } from './app-load.ts'
 import { ClaimedHost } from './claimed-host.ts'
 import type { Credentials } from './credentials.ts'
-import { reviveEdge } from './edge.ts'
+import { type EdgeSpec, reviveEdge } from './edge.ts'
 import { ErrorPages } from './error-pages.ts'
 import {
   addressMatcher,
@@ -40,6 +40,8 @@ export class Table implements RouteTable {
   readonly tls: TlsSettings
   readonly git: Route | undefined
   readonly challenge: RouteTable['challenge']
+  /** Whether a certificate may be asked for that a name has not got; absent while no app wants that. */
+  readonly mayAskFor: ((name: string) => boolean) | undefined
   readonly #parts: Parts
 
   constructor(parts: Parts = EMPTY) {
@@ -48,6 +50,7 @@ export class Table implements RouteTable {
     this.settings = parts.settings
     this.tls = parts.tls
     this.git = parts.git
+    if (parts.onDemand.size > 0) this.mayAskFor = name => this.#mayAskFor(name)
     if (parts.challenged.size > 0)
       this.challenge = domain => this.explain(domain)?.route.policy.edge?.challenges?.find(challenge => challenge.domain === domain)
   }
@@ -102,6 +105,17 @@ export class Table implements RouteTable {
     return this.#parts.hosts.get(serverName) !== undefined || this.#findPattern(serverName) !== undefined
   }
 
+  /** Whether a certificate for just this name has come. */
+  isCertified(name: string): boolean {
+    return this.#parts.hosts.get(name)?.certificate !== undefined
+  }
+
+  #mayAskFor(name: string): boolean {
+    const found = this.explain(name)
+    if (found === undefined) return this.#parts.anyName.size > 0
+    return found.pattern !== name && found.host.certificate === undefined && found.route.policy.edge?.onDemand !== undefined
+  }
+
   /** Both are claimed, in different namespaces, and different certificates are shown for them. */
   misdirects(serverName: string, host: string): boolean {
     const named = this.explain(serverName)?.route.namespace
@@ -141,7 +155,9 @@ export class Table implements RouteTable {
       version: delta.version,
       hosts,
       patterns,
-      challenged: noteChallenged(before.challenged, delta),
+      challenged: note(before.challenged, delta, edge => edge?.challenges !== undefined),
+      onDemand: note(before.onDemand, delta, edge => edge?.onDemand !== undefined),
+      anyName: note(before.anyName, delta, edge => edge?.onDemand === 'any'),
       routes: before.routes.with(delta.routes.map(([key, route]) => [key, route ? reviveRoute(route, loads, key) : undefined])),
       certificates: before.certificates.with(delta.certificates.map(([key, certificate]) => [key, certificate ?? undefined])),
       settings: delta.settings ? reviveSettings(delta.settings, loads) : before.settings,
@@ -177,6 +193,9 @@ interface Parts {
   readonly version: number
   /** The keys of routes with domains at which an authority will look. */
   readonly challenged: ReadonlySet<string>
+  /** Those of apps that get certificates on demand, and of these those that take any name. */
+  readonly onDemand: ReadonlySet<string>
+  readonly anyName: ReadonlySet<string>
   readonly hosts: SharedMap<ClaimedHost>
   readonly patterns: Patterns
   readonly routes: SharedMap<Route>
@@ -200,6 +219,8 @@ interface Patterns {
 const EMPTY: Parts = {
   version: 0,
   challenged: new Set(),
+  onDemand: new Set(),
+  anyName: new Set(),
   hosts: SharedMap.empty(),
   patterns: { wildcardCount: 0, prefixCount: 0, expressions: [] },
   routes: SharedMap.empty(),
@@ -213,11 +234,11 @@ const EMPTY: Parts = {
   defaultCertificate: null,
 }
 
-function noteChallenged(before: ReadonlySet<string>, { routes }: TableDelta): ReadonlySet<string> {
-  if (before.size === 0 && !routes.some(([, route]) => route?.policy.edge?.challenges !== undefined)) return before
+function note(before: ReadonlySet<string>, { routes }: TableDelta, isNoted: (edge: EdgeSpec | undefined) => boolean): ReadonlySet<string> {
+  if (before.size === 0 && !routes.some(([, route]) => isNoted(route?.policy.edge))) return before
   const now = new Set(before)
   for (const [key, route] of routes) {
-    if (route?.policy.edge?.challenges !== undefined) now.add(key)
+    if (isNoted(route?.policy.edge)) now.add(key)
     else now.delete(key)
   }
   return now

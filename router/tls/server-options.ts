@@ -7,6 +7,7 @@ import { normalHost } from '../table/host.ts'
 import type { Table } from '../table/table.ts'
 import type { Certificate } from './certificates.ts'
 import { TlsContexts } from './contexts.ts'
+import type { NamesOnDemand } from './names-on-demand.ts'
 import { keyExchangeGroups } from './policies.ts'
 
 /** What all workers of one router share, so that a session begun with one is resumed by another. */
@@ -26,10 +27,13 @@ export class ServerTls {
   readonly #log: Log
   /** Whether the handshake of this moment was given a context of its own. */
   #isChosen = false
+  readonly #names: NamesOnDemand | undefined
   /** Shown where the router has no certificate of its own; made when it is needed, as an RSA key takes a third of a second. */
   #fallback: KeyPair | undefined
 
-  constructor(table: Table, secrets: TlsSecrets, log: Log) {
+  /** @param names handshakes that wait for a certificate; absent: none does */
+  constructor(table: Table, secrets: TlsSecrets, log: Log, names?: NamesOnDemand) {
+    this.#names = names
     this.#secrets = secrets
     this.#contexts = new TlsContexts(policyOf(table))
     this.#log = log
@@ -51,7 +55,11 @@ export class ServerTls {
       // The default is derived from the command line, which must not decide who resumes where.
       sessionIdContext: 'drycc-router',
       secureOptions: SECURE_OPTIONS | (tls.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
-      SNICallback: chooser((name, done, socket) => this.#choose(table(), name, done, socket)),
+      SNICallback: chooser((serverName, done, socket) => {
+        const name = normalHost(serverName)
+        const choose = () => this.#choose(table(), name, done, socket)
+        if (!this.#names?.holds(name, table(), socket, choose)) choose()
+      }),
     }
   }
 
@@ -80,8 +88,7 @@ export class ServerTls {
   }
 
   /** Without a context the listener's own certificate is shown. */
-  #choose(table: Table, serverName: string, done: Done, socket: TLSSocket | undefined): void {
-    const name = normalHost(serverName)
+  #choose(table: Table, name: string, done: Done, socket: TLSSocket | undefined): void {
     if (table.tls.unknownNames === 'refuse' && !table.knows(name)) {
       done(new UnknownNameError())
       return

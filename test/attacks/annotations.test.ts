@@ -46,7 +46,7 @@ const VALUES = [
 ]
 const APP_KEYS = (
   'domains regexDomain certificates whitelist connectTimeout tcpTimeout maintenance disableRequestStartHeader referrerPolicy ssl.enforce ' +
-  'proxyDomain proxyLocations nginx.proxyBuffers.size ssl.protocols ssl.hsts.maxAge x-acme-challenges x-allow x-deny x-canonical-host x-redirects x-hsts x-cors-origins x-cors-methods ' +
+  'proxyDomain proxyLocations nginx.proxyBuffers.size ssl.protocols ssl.hsts.maxAge x-acme-challenges x-certificates-on-demand x-allow x-deny x-canonical-host x-redirects x-hsts x-cors-origins x-cors-methods ' +
   'x-cors-max-age x-rate-limit x-requests-max x-basic-auth no.such.key __proto__'
 ).split(' ')
 const ROUTER_KEYS = (

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { suite, test } from 'node:test'
 import { WANTED_NAMES } from '../../kernel/contract.ts'
-import { find } from '../../kernel/kubernetes/api.ts'
+import { find, modify } from '../../kernel/kubernetes/api.ts'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
 import { startWorld, type World } from './acme-world.ts'
 
@@ -43,6 +43,9 @@ suite('Certificates on demand', { timeout: 60_000 }, () => {
         ({ text }) => text === "No certificate on demand for b.shop.test: The platform's hook answers 403, only 200 allows a certificate",
       ),
     )
+    const answers = async () => (await bed.api.get(RESOURCES.configMaps, 'drycc', WANTED_NAMES)).data ?? {}
+    await bed.until(async () => Object.values(await answers()).filter(text => text.endsWith(' no')).length === 3)
+    assert.doesNotMatch((await answers())['a.shop.test'] ?? '', / no$/)
     // The answer is kept, and what is there is not asked for.
     await want(world, 'b.shop.test', 'a.shop.test', 'c.shop.test')
     await bed.until(() => hook.asked.some(path => path.includes('c.shop.test')))
@@ -205,8 +208,8 @@ async function startHook(): Promise<Hook> {
 async function want({ bed }: World, ...names: string[]): Promise<void> {
   const data = Object.fromEntries(names.filter(name => /^[-._a-zA-Z0-9]+$/.test(name)).map(name => [name, new Date().toISOString()]))
   const map = { apiVersion: 'v1' as const, kind: 'ConfigMap' as const, metadata: { name: WANTED_NAMES, namespace: 'drycc' }, data }
-  const standing = await find(bed.api, RESOURCES.configMaps, 'drycc', WANTED_NAMES)
-  if (standing) await bed.api.update(RESOURCES.configMaps, { ...standing, data })
+  if (await find(bed.api, RESOURCES.configMaps, 'drycc', WANTED_NAMES))
+    await modify(bed.api, RESOURCES.configMaps, 'drycc', WANTED_NAMES, standing => ({ ...standing, data }))
   else await bed.api.create(RESOURCES.configMaps, map)
 }
 

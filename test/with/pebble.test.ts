@@ -73,6 +73,20 @@ else
       assert.deepEqual(new Set(answers.map(({ what }) => what)), new Set(['200 true']))
       assert.equal(new Set(answers.map(answer => answer.serial)).size, 2)
     })
+    test('come on demand while a client waits, one for all who come, and to no name that the hook denies', async () => {
+      await using hook = await startHook(name => name === 'a.shop.test')
+      const CONTROLLER_ACME_ASK_URL = hook.url
+      await using world = await startWorld({ CONTROLLER_ACME_ON_DEMAND: 'true', CONTROLLER_ACME_ASK_URL })
+      const { bed, pebble, token } = world
+      await bed.call('POST', '/v2/apps/shop/domains/', { token, body: { domain: '*.shop.test' } })
+      assert.equal((await bed.call('POST', '/v2/apps/shop/tls/', { token, body: { certs_on_demand: true } })).status, 201)
+      const clients = await Promise.all(Array.from({ length: 10 }, () => world.shown('a.shop.test')))
+      for (const { status, authorized, names } of clients) assert.deepEqual([status, authorized, names], [200, true, 'DNS:a.shop.test'])
+      assert.equal(new Set(clients.map(({ serial }) => serial)).size, 1)
+      assert.equal((await world.ask('b.shop.test')).authorized, false)
+      assert.deepEqual(hook.asked, ['a.shop.test', 'b.shop.test'])
+      assert.equal(pebble.lines.filter(line => /Added order "/.test(line)).length, 1)
+    })
     test('are not to be had where the authority sees something else', async () => {
       await using world = await startWorld({ CONTROLLER_ACME_PRECHECK: 'false' })
       world.names.addresses.set('away.shop.test', '127.0.0.2')
@@ -89,6 +103,8 @@ interface World extends AsyncDisposable {
   want(...domains: string[]): Promise<void>
   /** What the router shows for a domain, once it shows a certificate for it. */
   shown(domain: string): Promise<Shown>
+  /** What one client is shown. */
+  ask(domain: string): Promise<Shown>
   says(text: RegExp): Promise<void>
   load(domain: string, perSecond: number): Load
   renew(domain: string): Promise<void>
@@ -112,6 +128,24 @@ interface Shown {
   readonly authorized: boolean
   readonly names: string
   readonly serial: string
+}
+
+/** A hook that says who may have a certificate. */
+async function startHook(isAllowed: (name: string) => boolean) {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const name = new URL(request.url ?? '', 'http://hook').searchParams.get('domain') ?? ''
+    asked.push(name)
+    response.writeHead(isAllowed(name) ? 200 : 404).end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    ...{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/may`, asked },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
 }
 
 async function startWorld(env: Record<string, string> = {}, externalAccounts?: Record<string, string>): Promise<World> {
@@ -160,7 +194,7 @@ async function startWorld(env: Record<string, string> = {}, externalAccounts?: R
   }
   const others: Running[] = []
   const world: World = {
-    ...{ bed, pebble, names, token },
+    ...{ bed, pebble, names, token, ask },
     async want(...domains) {
       for (const domain of domains) await bed.call('POST', '/v2/apps/shop/domains/', { token, body: { domain } })
       const { status, text } = await bed.call('POST', '/v2/apps/shop/tls/', { token, body: { certs_auto_enabled: true } })
