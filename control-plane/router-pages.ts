@@ -14,12 +14,17 @@ export class RouterPages {
   readonly #url: URL
   readonly #http: HttpClient
   readonly #log: Log
+  readonly #resolve: (name: string) => Promise<readonly string[]>
 
-  /** @param url of the admin port; a name with several addresses, as that of a headless Service, is that many routers */
-  constructor(url: string, log: Log) {
+  /**
+   * @param url of the admin port; a name with several addresses, as that of a headless Service, is that many routers
+   * @param resolve the addresses of a name, asked each time; those of the system by default
+   */
+  constructor(url: string, log: Log, resolve: (name: string) => Promise<readonly string[]> = addressesOf) {
     this.#url = new URL(url)
     this.#http = httpClient({ connectTimeoutMs: 1_000, answerTimeoutMs: 5_000, bodyBytesMax: 8 * 1024 * 1024 })
     this.#log = log
+    this.#resolve = resolve
   }
 
   /**
@@ -63,10 +68,14 @@ export class RouterPages {
     const literal = hostname.replace(/^\[|\]$/g, '')
     if (isIP(literal) !== 0) return [`http://${hostname}:${port || 80}`]
     try {
-      const addresses = await lookup(hostname, { all: true })
-      return [...new Set(addresses.map(({ address }) => `http://${address.includes(':') ? `[${address}]` : address}:${port || 80}`))]
+      const addresses = await this.#resolve(hostname)
+      return [...new Set(addresses.map(address => `http://${address.includes(':') ? `[${address}]` : address}:${port || 80}`))]
     } catch (error) {
       throw new RouterSilent(`Cannot resolve ${hostname}`, { cause: error })
     }
   }
+}
+
+async function addressesOf(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address)
 }
