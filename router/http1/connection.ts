@@ -110,6 +110,14 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     return this.#writer.bytesWritten
   }
 
+  get lags(): boolean {
+    return false
+  }
+
+  onceOut(): void {
+    // What is finished is with the socket.
+  }
+
   get requestComplete(): boolean {
     return this.#state !== BODY
   }

@@ -288,7 +288,11 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
   /** Over TLS a client has ended its side: it can take nothing but what is under way. */
   #ended(): void {
     this.#inputEnded = true
-    for (const stream of [...this.#streams.values()]) if (!stream.remoteEnded) stream.lost('R47')
+    for (const stream of [...this.#streams.values()]) {
+      // Nobody opens a window any more, whatever waits for one.
+      const isStuck = stream.hasQueue && !this.blocked
+      if (!stream.remoteEnded || isStuck) stream.lost('R47')
+    }
     if (this.#state === PREFACE_STATE) this.destroy()
     else this.turn()
   }

@@ -54,6 +54,8 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   #trailers = ''
   #finishing = false
   #localEnded = false
+  /** Who waits for the last byte of a finished answer. */
+  #onceOut: ((lost: ErrorCode | undefined) => void) | undefined
   #stalled = false
   /** Of what waits, taken in the time in which the client must take some. */
   #takenBytes = 0
@@ -161,6 +163,14 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     return true
   }
 
+  get lags(): boolean {
+    return this.#queuedBytes > 0
+  }
+
+  onceOut(done: (lost: ErrorCode | undefined) => void): void {
+    this.#onceOut = done
+  }
+
   settle(): void {
     // Nothing waits for this stream: others go their way beside it.
   }
@@ -260,7 +270,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   lost(code: ErrorCode): void {
     const sink = this.#sink
     this.#sink = undefined
-    this.#leave()
+    this.#leave(code)
     sink?.requestLost(code, false)
   }
 
@@ -269,9 +279,10 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     if (this.#over) return
     this.#session.sendReset(this.id, code)
     const sink = this.#sink
+    const told = code === CODE.protocolError || code === CODE.flowControlError ? 'R40' : 'R47'
     this.#sink = undefined
-    this.#leave()
-    sink?.requestLost(code === CODE.protocolError || code === CODE.flowControlError ? 'R40' : 'R47', false)
+    this.#leave(told)
+    sink?.requestLost(told, false)
   }
 
   // Back-pressure
@@ -425,13 +436,21 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     this.#localEnded = true
     if (this.#trailers === '') this.#session.sender.outbox.end(this.id)
     else this.#sendHead(0, this.#trailers, -1, true)
+    this.#tellOut(undefined)
     if (this.#relaying && !this.#remoteEnded) return
     // RFC 9113 §8.1: a whole answer before the end of the request.
     if (!this.#remoteEnded) this.#session.sendReset(this.id, CODE.noError)
     this.#leave()
   }
 
-  #leave(): void {
+  #tellOut(lost: ErrorCode | undefined): void {
+    const done = this.#onceOut
+    this.#onceOut = undefined
+    done?.(lost)
+  }
+
+  /** @param lost why an answer that was finished did not leave */
+  #leave(lost: ErrorCode = 'R47'): void {
     if (this.#over) return
     this.#over = true
     this.#session.wheel.disarm(this)
@@ -441,6 +460,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     this.#queue = []
     this.#queuedBytes = 0
     this.#session.left(this, this.#localEnded && this.#remoteEnded)
+    this.#tellOut(lost)
   }
 }
 

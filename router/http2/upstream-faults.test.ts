@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { suite, test } from 'node:test'
@@ -244,6 +245,63 @@ suite('A stream that an app has not looked at', () => {
     assert.match(second.text, /fine\r\n/)
     assert.equal(app.sockets.length, 2)
     await until(() => app.open.size === 1, 'the connection that goes away')
+  })
+  test('before any of its body came is sent again with the body that follows, its trailers too', async () => {
+    await using app = await startFrameApp((frame, socket) => {
+      if (isRequest(frame) && frame.stream === 1) socket.write(reset(1, CODE.refusedStream))
+      else if (frame.flags === END) socket.write(fine(frame.stream))
+    })
+    await using bed = await bedOf([app.endpoint])
+    const one = bed.send('POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n')
+    await until(() => requests(app.frames) === 2)
+    one.send('2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n')
+    await one.until('fine')
+    assert.equal(app.frames.findLast(isRequest)?.fields?.['x-sum'], '7')
+    const body = app.frames.filter(({ type }) => type === FRAME.data)
+    assert.deepEqual(
+      body.map(({ stream, payload }) => [stream, payload.toString()]),
+      [[3, 'hi']],
+    )
+  })
+  test('before any of its body came is sent again with what comes while another connection is opened', async () => {
+    const sockets: Socket[] = []
+    await using app = await startFrameApp(
+      (frame, socket, connection) => {
+        if (isRequest(frame) && connection === 0) socket.write(Buffer.concat([goAway(0), reset(frame.stream, CODE.refusedStream)]))
+        else if (frame.type === FRAME.data && frame.flags & FLAG.endStream) socket.write(fine(frame.stream))
+      },
+      (socket, connection) => {
+        sockets[connection] = socket
+        // The second takes requests only when it is told to.
+        if (connection === 0) socket.write(SETTINGS)
+      },
+    )
+    await using bed = await bedOf([app.endpoint], { tls: { key: pair.key, cert: pair.certificate } })
+    const session = connect(`https://127.0.0.1:${bed.httpsPort}`, { rejectUnauthorized: false, servername: 'shop.test' })
+    session.on('error', () => {})
+    const call = session.request({ ':method': 'POST', ':path': '/', ':authority': 'shop.test' })
+    await until(() => sockets.length === 2)
+    const bytes = Buffer.alloc(300_000, 'y')
+    call.end(bytes)
+    await until(() => bed.server.stats().upstreamConnectionsOpened === 2)
+    await new Promise(setImmediate)
+    sockets[1]?.write(Buffer.concat([SETTINGS, frameOf(FRAME.windowUpdate, 0, 0, numberOf(400_000))]))
+    await until(() => requests(app.frames) === 2)
+    sockets[1]?.write(frameOf(FRAME.windowUpdate, 0, 1, numberOf(400_000)))
+    const [head] = (await once(call, 'response')) as [Record<string, unknown>]
+    assert.equal(head[':status'], 200)
+    const got = Buffer.concat(app.frames.filter(({ type }) => type === FRAME.data).map(({ payload }) => payload))
+    assert.equal(got.equals(bytes), true)
+    session.destroy()
+  })
+  test('after some of its body was sent is 502', async () => {
+    await using app = await startFrameApp((frame, socket) => {
+      if (frame.type === FRAME.data) socket.write(reset(frame.stream, CODE.refusedStream))
+    })
+    await using bed = await bedOf([app.endpoint])
+    const one = bed.send('POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n')
+    await one.until(/502 .*R33/s)
+    assert.equal(requests(app.frames), 1)
   })
   test('but was reset with another code is never sent twice', async () => {
     await using app = await refusing(1, (socket, stream) => socket.write(reset(stream, CODE.internalError)))

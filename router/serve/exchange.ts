@@ -30,6 +30,10 @@ export interface Downstream {
   trailers(fields: string): void
   /** Ends the answer. Returns false when it was not whole; then it was cut. */
   finish(): boolean
+  /** Whether bytes of a finished answer wait for a window that the client opens; what waits in a socket is out of our hands. */
+  readonly lags: boolean
+  /** While it lags: calls back once, when the last byte is with the socket, or with the reason why it never will be. */
+  onceOut(done: (lost: ErrorCode | undefined) => void): void
   /** After `finish`, when the exchange is recorded: the next request may begin. */
   settle(): void
   /** Ends an answer that cannot be completed so that the client sees it. */

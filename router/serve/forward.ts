@@ -1,5 +1,5 @@
 import { withoutCors } from '../edge/cors.ts'
-import { UNTIL_CLOSE } from '../http1/body.ts'
+import { CHUNKED, UNTIL_CLOSE } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
@@ -9,6 +9,7 @@ import type { Endpoint, Route } from '../table/route.ts'
 import { choose } from './balance.ts'
 import { Ceiling } from './ceiling.ts'
 import { isWorthCompressing, planCompression } from './compression.ts'
+import { conclude } from './conclude.ts'
 import { type Encoded, Encoder } from './encoder.ts'
 import { ERRORS, type ErrorCode, errorReply } from './errors.ts'
 import type { Exchange, RequestSink } from './exchange.ts'
@@ -42,9 +43,9 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   /** The head, and the body where it came with it: what a second attempt sends again. */
   readonly #text: string
   /** Whether (the rest of) the body comes in pieces. */
-  readonly #streams: boolean
+  #streams: boolean
   #pieces: readonly Buffer[]
-  readonly #requestTrailers: string
+  #requestTrailers: string
   #upstream: UpstreamExchange | undefined
   #home: EndpointState | undefined
   #ceiling: Ceiling | undefined
@@ -70,6 +71,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     this.#text = requestText(exchange) + body
     this.#streams = !exchange.downstream.requestComplete
     this.#pieces = pieces
+    for (const piece of pieces) this.#bodyBytes += piece.length
     this.#requestTrailers = trailers
   }
 
@@ -153,7 +155,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
       if (this.#pieces.length > 0) this.#sendPieces()
       downstream.readBody()
     } else {
-      if (this.#pieces.length > 0 || this.#requestTrailers !== '') this.#writeGathered(upstream.writer)
+      if (this.#pieces.length > 0 || head.length === CHUNKED) this.#writeGathered(upstream.writer)
       else upstream.writer.text(this.#text)
       upstream.requestSent()
       upstream.writer.flush()
@@ -162,7 +164,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   /** What was gathered goes out; from here on it is the socket's to hold. */
   #sendPieces(): void {
-    for (const piece of this.#pieces) this.requestPayload(piece, 0, piece.length)
+    for (const piece of this.#pieces) this.#upstream?.writer.payload(piece, 0, piece.length)
     this.#dropPieces()
   }
 
@@ -182,8 +184,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
   // The request's way
 
   requestPayload(bytes: Buffer, start: number, end: number): void {
-    const upstream = this.#upstream
-    if (this.#over || upstream === undefined) return
+    if (this.#over) return
     if (!this.#relaying) {
       this.#bodyBytes += end - start
       const { bodyBytesMax } = this.#route.policy
@@ -193,18 +194,26 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
         return
       }
     }
-    upstream.writer.payload(bytes, start, end)
+    if (this.#sent) this.#upstream?.writer.payload(bytes, start, end)
+    // Another endpoint is being asked: what the turn brings meanwhile is kept, and the rest held back.
+    else this.#pieces = [...this.#pieces, Buffer.from(bytes.subarray(start, end))]
   }
 
   requestFlush(): boolean {
     const upstream = this.#upstream
-    if (upstream === undefined || !this.#sent || !(this.#streams || this.#relaying)) return true
+    if (this.#over || !(this.#streams || this.#relaying)) return true
+    if (upstream === undefined || !this.#sent) return false
     upstream.touch()
     return upstream.writer.flush()
   }
 
   requestCompleted(trailers: string): void {
     if (this.#over) return
+    if (!this.#sent) {
+      this.#streams = false
+      this.#requestTrailers = trailers
+      return
+    }
     this.#upstream?.writer.finish(trailers)
     this.#upstream?.requestSent()
   }
@@ -356,9 +365,11 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     this.#encoder = undefined
     if (this.#trailers !== '') exchange.downstream.trailers(this.#trailers)
     const whole = exchange.downstream.finish()
-    if (!whole) exchange.code = 'R36'
-    this.#phases.record(exchange)
-    if (whole) exchange.downstream.settle()
+    if (whole) conclude(exchange, this.#phases)
+    else {
+      exchange.code = 'R36'
+      this.#phases.record(exchange)
+    }
   }
 
   failed(code: ErrorCode, unprocessed = false): void {
@@ -383,7 +394,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
 
   #mayRepeat(code: ErrorCode, reused: boolean, unprocessed: boolean): boolean {
     if (this.#over || this.#answered || this.#exchange.attempts >= ATTEMPTS_MAX) return false
-    if (unprocessed) return !this.#streams
+    // Of a body that comes in pieces nothing may have gone: it is here no more.
+    if (unprocessed) return !this.#streams || (this.#bodyBytes === 0 && !this.#exchange.downstream.requestComplete)
     const { endpoints, steering } = this.#route
     const others = endpoints.length + (steering?.canary?.endpoints.length ?? 0) > 1
     if (code === 'R30' || code === 'R31' || code === 'R38') return others

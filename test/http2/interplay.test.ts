@@ -129,11 +129,12 @@ suite('Over HTTP/2', () => {
     await using app = await startHttpApp(() => ok('x'.repeat(40_000)))
     await using bed = await start({ apps: { 'shop.test': app } })
     const one = bed.client(null).send(PREFACE, settings([SETTING.initialWindowSize, 1000]), headers(1, GET))
-    await until(() => bed.server.stats().requests === 1)
-    assert.ok(bed.server.stats().bytesSent > 40_000, `${bed.server.stats().bytesSent}`)
+    await one.until(() => one.body(1).length === 1000)
     one.send(windowUpdate(1, 100_000))
     await one.ended(1)
     assert.equal(one.body(1).length, 40_000)
+    await until(() => bed.server.stats().requests === 1)
+    assert.ok(bed.server.stats().bytesSent > 40_000, `${bed.server.stats().bytesSent}`)
   })
 
   test('a client that opens its window by a byte now and then is cut off', async () => {
