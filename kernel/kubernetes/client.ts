@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import {
   type DeleteOptions,
   type FailureStatus,
@@ -14,7 +14,7 @@ import {
   type WriteOptions,
 } from './api.ts'
 import type { Credentials } from './credentials.ts'
-import { readLines } from './lines.ts'
+import { EventStream } from './event-stream.ts'
 import { apiVersion, type KubernetesObject, RESOURCES, type Resource, type Stored } from './objects.ts'
 
 /** What one call may take, from its start to the last byte of the answer; watches and followed logs have none. */
@@ -83,7 +83,7 @@ class KubernetesClient implements KubernetesApi {
     return { items: typed, resourceVersion: metadata.resourceVersion, ...(metadata.continue ? { continue: metadata.continue } : {}) }
   }
 
-  async *watch<T extends KubernetesObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+  watch<T extends KubernetesObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
     const query = {
       ...selectors(options),
       watch: true,
@@ -92,12 +92,15 @@ class KubernetesClient implements KubernetesApi {
       timeoutSeconds: options.timeoutSeconds,
       ...(options.sendInitialEvents ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : {}),
     }
-    const answer = await this.#request(this.#streams, 'GET', path(resource, options.namespace ?? ''), query, undefined, options.signal)
-    for await (const line of readLines(answer.body)) {
-      const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: FailureStatus }
-      if (event.type === 'ERROR') throw new KubernetesError(event.object)
-      yield event
-    }
+    return new EventStream<WatchEvent<T>>({
+      send: async handler => {
+        this.#streams.dispatch(await this.#message('GET', path(resource, options.namespace ?? ''), query), handler)
+      },
+      parse: readEvent,
+      isDead: isDeadConnection,
+      refusal: failure,
+      signal: options.signal,
+    })
   }
 
   async create<T extends KubernetesObject>(resource: Resource<T>, object: T, options: WriteOptions = {}) {
@@ -152,31 +155,40 @@ class KubernetesClient implements KubernetesApi {
     query: Query,
     body: unknown,
     signal?: AbortSignal,
-    type = 'application/json',
+    type?: string,
   ): Promise<Answer> {
-    const base = new URL(this.#credentials.server).pathname.replace(/\/$/, '')
-    const token = await this.#credentials.token?.()
-    const send = () =>
-      pool.request({
-        method: method as 'GET',
-        // undici otherwise closes the connection after each DELETE that has a body: a TLS handshake for every deletion.
-        reset: false,
-        path: `${base}${target}${search(query)}`,
-        headers: {
-          accept: 'application/json',
-          'user-agent': this.#userAgent,
-          ...(body === undefined ? {} : { 'content-type': type }),
-          ...(token ? { authorization: `Bearer ${token}` } : {}),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal ? { signal } : {}),
-      })
+    const message = { ...(await this.#message(method, target, query, body, type)), ...(signal ? { signal } : {}) }
+    const send = () => pool.request(message)
     const answer = await send().catch(error => {
       if (method === 'GET' && isDeadConnection(error)) return send()
       throw error
     })
-    if (answer.statusCode >= 400) throw await failure(answer)
+    if (answer.statusCode >= 400) throw failure(answer.statusCode, answer.headers, await answer.body.text())
     return answer
+  }
+
+  async #message(
+    method: string,
+    target: string,
+    query: Query,
+    body?: unknown,
+    type = 'application/json',
+  ): Promise<Dispatcher.DispatchOptions> {
+    const base = new URL(this.#credentials.server).pathname.replace(/\/$/, '')
+    const token = await this.#credentials.token?.()
+    return {
+      method: method as 'GET',
+      // undici otherwise closes the connection after each DELETE that has a body: a TLS handshake for every deletion.
+      reset: false,
+      path: `${base}${target}${search(query)}`,
+      headers: {
+        accept: 'application/json',
+        'user-agent': this.#userAgent,
+        ...(body === undefined ? {} : { 'content-type': type }),
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }
   }
 }
 
@@ -186,25 +198,25 @@ function isDeadConnection(error: unknown): boolean {
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }
 
-async function failure(answer: Answer): Promise<KubernetesError> {
-  const text = await answer.body.text()
+/** @throws {KubernetesError} for the event that ends a watch */
+function readEvent<T extends KubernetesObject>(line: string): WatchEvent<T> {
+  const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: FailureStatus }
+  if (event.type === 'ERROR') throw new KubernetesError(event.object)
+  return event
+}
+
+function failure(code: number, headers: Answer['headers'], text: string): KubernetesError {
   // A server that is too busy says so in plain text, and in its header when to come again.
-  const after = Number(answer.headers['retry-after'])
+  const after = Number(headers['retry-after'])
   const details = after > 0 ? { retryAfterSeconds: after } : {}
   try {
     const status = JSON.parse(text) as Partial<FailureStatus>
     if (typeof status.message === 'string')
-      return new KubernetesError({
-        reason: '',
-        ...status,
-        details: { ...details, ...status.details },
-        code: answer.statusCode,
-      } as FailureStatus)
+      return new KubernetesError({ reason: '', ...status, details: { ...details, ...status.details }, code } as FailureStatus)
   } catch {
     // A proxy in between answers in its own words, which are kept below.
   }
-  const message = `API server answered ${answer.statusCode}: ${text.slice(0, 200) || 'empty body'}`
-  return new KubernetesError({ code: answer.statusCode, reason: '', message, details })
+  return new KubernetesError({ code, reason: '', message: `API server answered ${code}: ${text.slice(0, 200) || 'empty body'}`, details })
 }
 
 function path(resource: Resource, namespace: string, name = '', subresource = ''): string {

@@ -58,6 +58,8 @@ export class Informer<T extends KubernetesObject> {
   /** Watches in a row that said nothing until they were taken for dead. */
   #silences = 0
   #heardAt = performance.now()
+  /** Of the watch that runs: its beginning, or its last event. */
+  #eventAt = 0
   #isSynced = false
   #isAway = false
   #onSynced: () => void = () => {}
@@ -179,7 +181,14 @@ export class Informer<T extends KubernetesObject> {
     const silence = new AbortController()
     const stopped = AbortSignal.any([this.#stop.signal, silence.signal])
     const silenceMs = this.#options.silenceMs ?? 90_000
-    const watchdog = setTimeout(() => silence.abort(new Error(`Cannot hear the watch: silent for ${silenceMs} ms`)), silenceMs)
+    // It asks when it was last heard of, rather than being put off by each event.
+    const look = () => {
+      const restMs = silenceMs - (performance.now() - this.#eventAt)
+      if (restMs > 0) watchdog = setTimeout(look, Math.ceil(restMs))
+      else silence.abort(new Error(`Cannot hear the watch: silent for ${silenceMs} ms`))
+    }
+    this.#eventAt = performance.now()
+    let watchdog = setTimeout(look, silenceMs)
     try {
       const events = this.#api.watch(this.#resource, {
         ...this.#options.selection,
@@ -190,7 +199,6 @@ export class Informer<T extends KubernetesObject> {
       const began = performance.now()
       let count = 0
       for await (const event of events) {
-        watchdog.refresh()
         this.#take(event)
         if (performance.now() - began >= WATCH_MS_MIN) this.#backoff.reset()
         if (++count % TURN_EVENTS === 0) await nextTurn()
@@ -211,6 +219,7 @@ export class Informer<T extends KubernetesObject> {
 
   #take({ type, object }: WatchEvent<T>): void {
     this.#heard()
+    this.#eventAt = this.#heardAt
     this.#silences = 0
     if (isEarlier(object.metadata.resourceVersion, this.#resourceVersion!))
       throw new KubernetesError({ code: 410, reason: 'Expired', message: 'The API server was put back to an earlier state' })
