@@ -125,11 +125,13 @@ export class Worker {
   apply(delta: TableDelta): void {
     const before = this.#table
     this.#table = before.apply(delta)
-    this.#log.limit(this.#table.settings.logLevel)
-    for (const [key] of delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
-    this.#names.look(this.#table)
-    if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
-    if (this.#gitPort === undefined)
+    for (const [key] of delta.endpoints ?? delta.routes) this.#server.moveEndpoints(findMoves(before.route(key), this.#table.route(key)))
+    if (delta.endpoints === undefined) {
+      this.#log.limit(this.#table.settings.logLevel)
+      this.#names.look(this.#table)
+      if (this.#tls.update(before, this.#table)) this.#server.renewTls(this.#tls.options(() => this.#table))
+    }
+    if (this.#gitPort === undefined && this.#table.git)
       this.#listenGit().catch(error => this.#log.error('git port cannot be opened', { error: (error as Error).message }))
   }
 

@@ -5,6 +5,7 @@ import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import type { Stored } from '../../kernel/kubernetes/objects.ts'
 import { selfSigned } from '../../kernel/x509.ts'
 import { type Changes, type Snapshot, TableBuilder } from './build.ts'
+import type { Route } from './route.ts'
 import { Table } from './table.ts'
 
 const P = 'router.drycc.cc/'
@@ -37,13 +38,35 @@ suite('TableBuilder.build()', () => {
     assert.deepEqual(messages(world.build()), [['There is no default service: name one in nginx.defaultServiceIP']])
   })
 
-  test('an endpoint changes one route and no host', () => {
+  test('an endpoint is told as that alone, and leaves all else of its route as it is', () => {
     const world = new World()
     for (let index = 0; index < 100; index++) world.service(`app${index}`, { domains: `app${index}.test` })
     world.build()
+    const before = world.table.route('app7/app7')
     world.slice('app7', ['10.0.0.7'])
     const { delta } = world.build()
-    assert.deepEqual([delta?.hosts.length, delta?.routes.map(([key]) => key)], [0, ['app7/app7']])
+    assert.deepEqual([delta?.hosts, delta?.routes, delta?.endpoints?.map(([key]) => key)], [[], [], ['app7/app7']])
+    const after = world.table.route('app7/app7')
+    assert.deepEqual({ ...after, endpoints: [] }, { ...before, endpoints: [] })
+    assert.equal(after?.load, before?.load)
+    assert.deepEqual([after?.endpoints.length, world.table.version], [1, delta?.version])
+    world.slice('app7', ['10.0.0.7'])
+    assert.equal(world.build().delta, undefined)
+  })
+
+  test('slices of another shape are told as before, and those of nobody not at all', () => {
+    const world = new World()
+    world.service('shop', { domains: 'shop.test' })
+    world.build()
+    world.slice('shop', [null as never])
+    world.slice('stranger', ['10.0.0.9'])
+    const { delta, faults } = world.build()
+    assert.deepEqual([delta, faults.map(([key]) => key)], [undefined, []])
+    world.slice('shop', null as never)
+    assert.deepEqual(
+      world.build().faults.map(([key]) => key),
+      ['shop/shop'],
+    )
   })
 
   test('a removed Service gives its domain to the next', () => {
@@ -267,31 +290,38 @@ suite('TableBuilder.build()', () => {
     const random = seeded(20_261_122)
     const world = new World()
     const pick = <T>(...items: T[]) => items[Math.floor(random() * items.length)]!
-    for (let step = 0; step < 600; step++) {
+    let moves = 0
+    for (let step = 0; step < 1500; step++) {
       const name = pick('a', 'b', 'c', 'd', 'e')
       const namespace = pick('one', 'two')
       const kind = random()
       if (kind < 0.15) world.remove(name, namespace)
-      else if (kind < 0.3) world.slice(name, pick([], ['10.0.0.1'], ['10.0.0.2', '10.0.0.3']), namespace)
-      else if (kind < 0.35) world.router({ 'nginx.platformDomain': pick('x.test', 'y.test', '') })
-      else if (kind < 0.45) world.secret(`${namespace}/${pick('k', 'l')}-cert`, pick(pair, otherPair, undefined))
+      else if (kind < 0.6) world.slice(name, pick([], ['10.0.0.1'], ['10.0.0.2', '10.0.0.3']), namespace)
+      else if (kind < 0.64) world.router({ 'nginx.platformDomain': pick('x.test', 'y.test', '') })
+      else if (kind < 0.72) world.secret(`${namespace}/${pick('k', 'l')}-cert`, pick(pair, otherPair, undefined))
       else {
         const domains = pick('a', 'b,a.x.test', '*.x.test', 'c,d', 'e.y.test,a.y.test')
         const annotations = {
           domains,
-          proxyDomain: pick('', 'a', 'b', 'e.y.test'),
-          proxyLocations: pick('/', '/p,/q', '/q'),
+          ...(random() < 0.4 && { proxyDomain: pick('a', 'b', 'e.y.test'), proxyLocations: pick('/', '/p,/q', '/q') }),
+          ...(random() < 0.2 && { 'x-canary': `service=${pick('a', 'b', 'c')} weight=20` }),
+          ...(random() < 0.2 && { 'x-sticky-cookie': 'stick' }),
+          ...(random() < 0.2 && { 'x-protocol': pick('h2c', 'https insecure', 'http') }),
           certificates: pick('', 'a.x.test:k', 'e.y.test:l'),
         }
         world.service(name, annotations, { namespace, creationTimestamp: `2026-01-0${pick(1, 2, 3)}T00:00:00Z` })
       }
-      if (random() < 0.5) world.build()
+      if (random() < 0.5 && world.build().delta?.endpoints) moves++
+      if (step % 100 < 99) continue
+      world.build()
+      const fresh = world.fresh()
+      const table = new Table().apply(fresh.whole())
+      assert.deepEqual(sorted(world.builder), sorted(fresh))
+      for (const [key] of fresh.whole().routes) assert.deepEqual(plain(world.table.route(key)), plain(table.route(key)))
+      for (const host of ['a.x.test', 'a.y.test', 'b.x.test', 'z.x.test', 'e.y.test', 'c.q'])
+        assert.deepEqual(plain(world.table.match(host, '/q')), plain(table.match(host, '/q')))
     }
-    world.build()
-    const fresh = world.fresh()
-    assert.deepEqual(sorted(world.builder), sorted(fresh))
-    for (const host of ['a.x.test', 'a.y.test', 'b.x.test', 'z.x.test', 'e.y.test', 'c.q'])
-      assert.deepEqual(world.table.match(host, '/q'), new Table().apply(fresh.whole()).match(host, '/q'))
+    assert.ok(moves > 10, `${moves} changes of endpoints alone`)
   })
 
   test('10,000 Services are built in seconds, and one change in far less than a millisecond each', () => {
@@ -306,7 +336,7 @@ suite('TableBuilder.build()', () => {
     const changing = performance.now()
     for (let index = 0; index < 500; index++) {
       world.slice(`app${index}`, ['10.9.9.9'])
-      assert.equal(world.build().delta?.routes.length, 1)
+      assert.equal(world.build().delta?.endpoints?.length, 1)
     }
     const each = (performance.now() - changing) / 500
     assert.ok(all < 5000 && each < 1, `${all} ms for all, ${each} ms for one`)
@@ -406,6 +436,13 @@ function sorted(builder: TableBuilder) {
   const { routes, hosts, certificates, settings } = builder.whole()
   const byKey = (list: readonly (readonly [string, unknown])[]) => list.toSorted(([a], [b]) => (a < b ? -1 : 1))
   return { routes: byKey(routes), hosts: byKey(hosts), certificates: byKey(certificates), settings, report: builder.report() }
+}
+
+/** A worker's route without what goes on beside the table. */
+function plain(route: Route | undefined): object | undefined {
+  if (!route) return undefined
+  const { load: _load, locations, ...rest } = route
+  return { ...rest, locations: locations.map(location => ({ ...location, route: plain(location.route) })) }
 }
 
 /** Mulberry32: the same steps at every run. */

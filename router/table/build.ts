@@ -9,11 +9,12 @@ import { CertificateStore, type CertificateStoreOptions } from './certificate-st
 import { type Claim, Claims } from './claims.ts'
 import { CredentialStore } from './credential-store.ts'
 import { delegateEdge } from './edge.ts'
-import { readEndpoints } from './endpoints.ts'
+import { areSame, readEndpoints } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
 import { PageStore } from './page-store.ts'
 import { buildRoute, delegatePaths } from './policy.ts'
 import { References } from './references.ts'
+import type { Endpoint } from './route.ts'
 import { type RouterAnnotations, readSettings } from './settings.ts'
 import { shared } from './shared-values.ts'
 import type { HostSpec, RouteSpec, SettingsSpec, TableDelta } from './spec.ts'
@@ -136,6 +137,8 @@ export class TableBuilder {
   #settings: SettingsSpec | undefined
   #git: RouteSpec | null = null
   #gitFaults: readonly Fault[] = []
+  /** Of the builder's Service. */
+  #gitKey: string | undefined
   #defaultCertificate: string | null = null
   #version: number
 
@@ -148,6 +151,52 @@ export class TableBuilder {
 
   /** Brings the table up to a snapshot. `changes` may name more than what changed, never less. */
   build(snapshot: Snapshot, changes: Changes): BuildResult {
+    return this.#moveEndpoints(snapshot, changes) ?? this.#build(snapshot, changes)
+  }
+
+  /** The short way for what most changes are: pods that come and go. @returns `undefined` where more than endpoints may be other ones */
+  #moveEndpoints(snapshot: Snapshot, changes: Changes): BuildResult | undefined {
+    if (!isOfSlices(changes)) return undefined
+    const endpoints: (readonly [app: string, endpoints: readonly Endpoint[]])[] = []
+    for (const key of changes.slices) {
+      const service = snapshot.service(key)
+      const base = this.#bases.get(key)
+      // Most Services of a cluster are none of ours.
+      if (!service && !base && key !== this.#gitKey) continue
+      if (!service || !base || this.#sources.get(key) !== service || !this.#standsAlone(key)) return undefined
+      const now = readSafely(service, snapshot.slices(key))
+      if (!now) return undefined
+      if (!areSame(now, base.endpoints)) endpoints.push([key, now])
+    }
+    for (const [key, now] of endpoints) {
+      const route = { ...this.#bases.get(key)!, endpoints: now }
+      this.#bases.set(key, route)
+      this.#routes.set(key, route)
+    }
+    const delta = { version: this.#version + 1, whole: false, routes: [], hosts: [], certificates: [], endpoints }
+    if (endpoints.length === 0) return { faults: [], areSecretsOthers: false }
+    this.#version++
+    return { delta, faults: [], areSecretsOthers: false }
+  }
+
+  /** Whether an app's route is made of its own Service and slices, and of nothing else, and is nothing else. */
+  #standsAlone(key: string): boolean {
+    const app = this.#apps.get(key)!
+    const route = this.#routes.get(key)
+    return (
+      route !== undefined &&
+      route.locations.length === 0 &&
+      route.steering === undefined &&
+      app.protocol === undefined &&
+      app.proxyDomain === undefined &&
+      !this.#byCanary.has(key) &&
+      !this.#broken.has(key) &&
+      key !== this.#router.defaultServiceKey &&
+      key !== this.#gitKey
+    )
+  }
+
+  #build(snapshot: Snapshot, changes: Changes): BuildResult {
     const dirty = new Dirty()
     if (changes.router) this.#readRouter(snapshot, dirty)
     const signed = [...changes.secrets].flatMap(secret => [...this.#byAuthority.get(secret)])
@@ -513,6 +562,7 @@ export class TableBuilder {
   /** @returns `undefined` when nothing changed */
   #readGit(snapshot: Snapshot, dirty: Dirty): RouteSpec | null | undefined {
     const { builder } = snapshot
+    this.#gitKey = builder && keyOf(builder)
     let next: RouteSpec | null
     try {
       const slices = builder ? snapshot.slices(keyOf(builder)) : []
@@ -622,6 +672,20 @@ function withProtocol(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec 
   const [secret] = authorityKeys(app)
   const found = secret === undefined ? undefined : snapshot.secret(secret)
   return { ...base, upstreamTls: buildUpstreamTls(app.protocol, app.service, app.namespace, found) }
+}
+
+/** Whether nothing but slices changed. */
+function isOfSlices({ services, secrets, configMaps, router, builder }: Changes): boolean {
+  return services.size === 0 && secrets.size === 0 && (configMaps === undefined || configMaps.size === 0) && !router && !builder
+}
+
+/** @returns `undefined` for slices of another shape */
+function readSafely(service: Service, slices: readonly EndpointSlice[]): Endpoint[] | undefined {
+  try {
+    return readEndpoints(service, slices, 80)
+  } catch {
+    return undefined
+  }
 }
 
 /** Only of the same namespace: nobody gives requests to a stranger, or takes them. */

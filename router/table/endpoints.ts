@@ -32,6 +32,17 @@ export function readEndpoints(service: Service, slices: readonly EndpointSlice[]
   return family && preferred.length > 0 ? preferred : all
 }
 
+/** Whether two readings came to the same. */
+export function areSame(some: readonly Endpoint[], others: readonly Endpoint[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ key, serving, terminating }, index) => {
+      const other = others[index]!
+      return key === other.key && serving === other.serving && terminating === other.terminating
+    })
+  )
+}
+
 /** The Service's port of that number, else its port `http`, else its only port. */
 export function findPort(service: Service, port: number) {
   const ports = (service.spec?.ports ?? []).filter(candidate => isTcp(candidate.protocol))

@@ -142,7 +142,7 @@ class Reading {
 /** A table to which changes come. */
 class Tables {
   readonly #lists: Record<string, Map<string, unknown>>
-  #rest: Omit<TableDelta, keyof Lists | 'pages' | 'credentials'>
+  #rest: Omit<TableDelta, keyof Lists | 'pages' | 'credentials' | 'endpoints'>
 
   constructor({ pages, credentials, ...rest }: Omit<TableDelta, keyof Lists>, parts: readonly Partial<Lists>[]) {
     const all = (name: keyof Lists) => new Map(parts.flatMap(part => (part[name] ?? []) as Entries))
@@ -154,8 +154,13 @@ class Tables {
     }
   }
 
-  apply({ whole: _whole, routes, hosts, certificates, pages, credentials, ...rest }: TableDelta): void {
+  apply({ whole: _whole, routes, hosts, certificates, pages, credentials, endpoints, ...rest }: TableDelta): void {
     this.#rest = { ...this.#rest, ...rest }
+    const standing = this.#lists['routes']!
+    for (const [key, moved] of endpoints ?? []) {
+      const route = standing.get(key)
+      if (route) standing.set(key, { ...route, endpoints: moved })
+    }
     for (const [name, entries] of Object.entries({ routes, hosts, certificates, pages, credentials })) {
       if (!entries) continue
       const list = (this.#lists[name] ??= new Map())

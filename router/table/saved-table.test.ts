@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import { createLog, silentLog } from '../../kernel/log.ts'
+import { endpoint } from './route.ts'
 import { SavedTable } from './saved-table.ts'
 import { parseStateKey } from './seal.ts'
 import type { TableDelta } from './spec.ts'
@@ -134,6 +135,25 @@ suite('SavedTable', () => {
           [read?.certificates.map(([name]) => name), read?.credentials?.length, read?.defaultCertificate],
           key ? [['a/a-cert', 'b/b-cert'], 1, 'b/b-cert'] : [[], 0, null],
         )
+      })
+
+      test('gets endpoints alone', async () => {
+        const route = { app: 'a', endpoints: [], locations: [] } as never as NonNullable<TableDelta['routes'][number][1]>
+        const moved = [endpoint('10.0.0.1', 5000)]
+        saved.save(never, change(8, [], { routes: [['a/a', route]] }))
+        saved.save(
+          never,
+          change(9, [], {
+            endpoints: [
+              ['a/a', moved],
+              ['gone/gone', moved],
+            ],
+          }),
+        )
+        await saved.stop()
+        const read = await new SavedTable(folder, silentLog, key).read()
+        assert.deepEqual(read?.routes, [['a/a', { ...route, endpoints: moved }]])
+        assert.equal(read?.endpoints, undefined)
       })
 
       test('is what stood before where the end was cut or changed, and says so', async () => {

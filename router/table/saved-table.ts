@@ -133,8 +133,8 @@ export class SavedTable {
   }
 }
 
-function sizeOf({ routes, hosts, certificates }: TableDelta): number {
-  return routes.length + hosts.length + certificates.length + 1
+function sizeOf({ routes, hosts, certificates, endpoints = [] }: TableDelta): number {
+  return routes.length + hosts.length + certificates.length + endpoints.length + 1
 }
 
 /** A rename is on the disk when its folder is. */

@@ -3,7 +3,7 @@ import type { TlsPolicyName, TlsVersion } from '../tls/policies.ts'
 import type { Credentials } from './credentials.ts'
 import type { EdgeSpec } from './edge.ts'
 import type { ErrorPagesSpec } from './error-pages.ts'
-import type { GzipSettings, Policy, Route, RouterSettings } from './route.ts'
+import type { Endpoint, GzipSettings, Policy, Route, RouterSettings } from './route.ts'
 import type { SteeringSpec } from './steering.ts'
 import type { UpstreamTlsSpec } from './upstream-tls.ts'
 
@@ -76,6 +76,11 @@ export interface TableDelta {
   readonly routes: readonly (readonly [app: string, route: RouteSpec | null])[]
   readonly hosts: readonly (readonly [pattern: string, host: HostSpec | null])[]
   readonly certificates: readonly (readonly [secret: string, certificate: Certificate | null])[]
+  /**
+   * Of routes that stand, the endpoints alone, as most changes are of nothing else. Such a delta has no other entries; routes with steering or
+   * a protocol of their own are always told as a whole.
+   */
+  readonly endpoints?: readonly (readonly [app: string, endpoints: readonly Endpoint[]])[]
   /** Pages by the ConfigMap that holds them; absent: as before. */
   readonly pages?: readonly (readonly [configMap: string, pages: ErrorPagesSpec | null])[]
   /** Who may come in, by the Secret that says so; absent: as before. */

@@ -147,6 +147,7 @@ export class Table implements RouteTable {
   }
 
   apply(delta: TableDelta): Table {
+    if (delta.endpoints) return this.#moveEndpoints(delta.version, delta.endpoints)
     const before = delta.whole ? EMPTY : this.#parts
     const loads = new Loads(this.#parts.routes)
     const hosts = before.hosts.with(delta.hosts.map(([pattern, host]) => [pattern, host ? new ClaimedHost(host) : undefined]))
@@ -168,6 +169,19 @@ export class Table implements RouteTable {
       git: delta.git === undefined ? before.git : delta.git ? reviveRoute(delta.git, loads) : undefined,
       defaultCertificate: delta.defaultCertificate === undefined ? before.defaultCertificate : delta.defaultCertificate,
     })
+  }
+
+  /** Only routes without steering, and of the usual protocol, are told so; see {@link TableDelta.endpoints}. */
+  #moveEndpoints(version: number, moved: NonNullable<TableDelta['endpoints']>): Table {
+    const { routes } = this.#parts
+    const changes: (readonly [key: string, route: Route])[] = []
+    for (const [key, endpoints] of moved) {
+      const before = routes.get(key)
+      if (!before) continue
+      const { app, load, policy, locations, namespace, service } = before
+      changes.push([key, { app, load, policy, endpoints, locations, namespace, service }])
+    }
+    return new Table({ ...this.#parts, version, routes: routes.with(changes) })
   }
 
   #findPattern(host: string): string | undefined {
