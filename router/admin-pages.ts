@@ -87,6 +87,7 @@ function whyText({
   conditions,
   endpoints,
   certificate,
+  stapledUntil,
   tableVersion,
   nearMisses,
 }: Together): string {
@@ -95,7 +96,9 @@ function whyText({
     `  ${reason}`,
     ...(location === undefined ? [] : [`  Location: ${location}`]),
     ...(service === undefined ? [] : [`  app ${app}, Service ${service}${pattern === undefined ? '' : `, found by ${pattern}`}`]),
-    ...(certificate ? [`  certificate for ${certificate.join(', ')}`] : ['  no certificate: https shows a self-signed one']),
+    ...(certificate
+      ? [`  certificate for ${certificate.join(', ')}${stapledUntil ? `, with an OCSP response until ${stapledUntil}` : ''}`]
+      : ['  no certificate: https shows a self-signed one']),
     ...section('What stands between', conditions),
     ...section(
       'Endpoints',

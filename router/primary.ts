@@ -32,6 +32,9 @@ import { WantedNames } from './tls/wanted-names.ts'
 /** How long a start waits for the API server before it serves the table of the last run. */
 const SAVED_TABLE_AFTER_MS = 3000
 
+/** How long a start waits for the OCSP responses without which clients refuse their certificates. */
+const STAPLES_MS_MAX = 3000
+
 /** The router, and what its process tells it. */
 export interface RunningRouter extends Running {
   /** Puts new processes in the place of the workers, without a refused connection (SIGHUP). */
@@ -134,6 +137,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const workers = config.workers === 'auto' ? (builder.router.workerCount ?? availableParallelism()) : config.workers
     // Of the lists; one process serves from here on, and must not stop for it later.
     if (workers === 1) await collectGarbage()
+    await stapler.answered(STAPLES_MS_MAX)
     const { limits, shortage } = fitToFiles(config.limits, openFilesMax())
     const started = await startFleet({
       listen: {

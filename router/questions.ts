@@ -34,6 +34,8 @@ export interface Explanation {
   readonly endpoints?: readonly (EndpointView & { readonly isServing?: false; readonly isTerminating?: true })[]
   /** The names on the certificate that a client is shown; absent: the self-signed one. */
   readonly certificate?: readonly string[]
+  /** The end of the OCSP response that is shown with it; absent: none is. */
+  readonly stapledUntil?: string
   readonly tableVersion: number
 }
 

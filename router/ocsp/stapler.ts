@@ -79,6 +79,9 @@ export class Stapler {
   readonly #queue: FairQueue<Entry>
   /** The faults that were told. */
   readonly #told = new Map<string, string>()
+  /** Those that must have a response, and were not asked for yet. */
+  readonly #awaited = new Set<Entry>()
+  #progress: (() => void) | undefined
   readonly #asked = { good: 0, revoked: 0, failed: 0 }
   #reading: NodeJS.Immediate | undefined
 
@@ -105,6 +108,17 @@ export class Stapler {
       )
     }
     this.#reading ??= setImmediate(() => this.#read())
+  }
+
+  /** Resolves when each certificate that must have a response was asked for once, or the time is over: who listens before would be refused. */
+  async answered(waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const late = setTimeout(resolve, waitMs)
+    this.#progress = () => this.#unread.size + this.#awaited.size === 0 && resolve()
+    this.#progress()
+    await promise
+    clearTimeout(late)
+    this.#progress = undefined
   }
 
   /** All that may be shown. */
@@ -150,6 +164,7 @@ export class Stapler {
       this.#hold(key, chains)
     }
     if (this.#unread.size > 0) this.#reading = setImmediate(() => this.#read())
+    this.#progress?.()
   }
 
   #hold(key: string, chains: readonly string[]): void {
@@ -188,7 +203,10 @@ export class Stapler {
       ...(reason === undefined ? { state: 'new' } : { state: 'failing', reason }),
     }
     this.#entries.set(subject.key, entry)
-    if (reason === undefined) this.#enqueue(entry)
+    if (reason === undefined) {
+      if (subject.isRequired) this.#awaited.add(entry)
+      this.#enqueue(entry)
+    }
     return entry
   }
 
@@ -199,6 +217,7 @@ export class Stapler {
   }
 
   #rest(entry: Entry): void {
+    this.#awaited.delete(entry)
     entry.isGone = true
     clearTimeout(entry.ask)
     clearTimeout(entry.drop)
@@ -221,6 +240,8 @@ export class Stapler {
       if (!entry.isGone) this.#failed(entry, (error as Error).message)
     } finally {
       delete entry.asking
+      this.#awaited.delete(entry)
+      this.#progress?.()
     }
   }
 

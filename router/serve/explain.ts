@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto'
 import { parseRequestHead } from '../http1/request-head.ts'
+import { stapleKey } from '../ocsp/subject.ts'
 import type { EndpointView, Explanation, WhyQuestion } from '../questions.ts'
 import { AppLoad } from '../table/app-load.ts'
 import { normalHost } from '../table/host.ts'
@@ -19,8 +21,7 @@ import type { Phases } from './phases.ts'
 export function explain(table: Table, question: WhyQuestion, phases: Phases, view: (endpoint: string) => EndpointView): Explanation {
   const host = normalHost(question.host)
   const match = table.explain(host)
-  const certificate = table.certificate(host)?.names
-  const base = { host, tableVersion: table.version, conditions: [], ...(certificate && { certificate }) }
+  const base = { host, tableVersion: table.version, conditions: [], ...certificateOf(table, host) }
   const exchange = exchangeOf(table, host, question)
   if (exchange === undefined) return { ...base, outcome: '400', code: 'R40', reason: 'No HTTP request can name this host, path or method' }
   const isDefault = match === undefined && table.settings.defaultService !== undefined && !question.isSecure
@@ -52,6 +53,13 @@ export function explain(table: Table, question: WhyQuestion, phases: Phases, vie
     return { ...about, outcome: '503', code: 'R20', reason: 'None of the app’s endpoints is ready' }
   const how = match ? `“${match.pattern}” leads to ${about.service}` : 'No app claims this host: the default service gets it'
   return { ...about, outcome: 'forward', reason: route === match?.route || !match ? how : `${how}, which serves this path` }
+}
+
+function certificateOf(table: Table, host: string): Pick<Explanation, 'certificate' | 'stapledUntil'> {
+  const certificate = table.certificate(host)
+  if (certificate === undefined) return {}
+  const staple = table.stapleCount > 0 ? table.staple(stapleKey(new X509Certificate(certificate.chain).raw)) : undefined
+  return { certificate: certificate.names, ...(staple && { stapledUntil: new Date(staple.validUntilMs).toISOString() }) }
 }
 
 /** The request in question, as if it had come. @returns `undefined` for what is no request */

@@ -172,7 +172,7 @@ suite('Stapler', () => {
 
   test('asks for nothing of ten thousand that name no responder, and two at once of one namespace, whatever it has', async () => {
     const plain = issue(issuer, ['plain.test']).certificate
-    answer = signal => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    answer = never
     await take(...Array.from({ length: 10_000 }, (_, index) => [`plain/app${index}-cert`, plain] as [string, string]))
     const many = Array.from({ length: 30 }, (_, index) => issue(issuer, [`many${index}.test`], { ocsp: 'http://slow.test' }).certificate)
     await take(...many.map((pem, index) => [`many/app${index}-cert`, pem] as [string, string]))
@@ -202,12 +202,39 @@ suite('Stapler', () => {
     assert.equal(stapler.counts().certificates, 1)
   })
 
+  test('answered() waits for those that must have a response, once, and for no other', async () => {
+    const ends: (() => void)[] = []
+    answer = () => new Promise((_, reject) => ends.push(() => reject(new Error('no'))))
+    await take(['shop/www-cert', leaf.certificate])
+    await stapler.answered(60_000)
+    await take(['shop/must-cert', must.certificate])
+    let isAnswered = false
+    const answered = stapler.answered(60_000).then(() => {
+      isAnswered = true
+    })
+    await settle()
+    assert.equal(isAnswered, false)
+    ends[1]!()
+    await answered
+    answer = never
+    await take(['shop/must-cert', null], ['shop/again-cert', must.certificate])
+    const late = stapler.answered(3000)
+    await pass(3000)
+    await late
+    ends[0]!()
+  })
+
   test('outlives certificates that cannot be read', async () => {
     answer = says({})
     await take(['shop/bad-cert', leaf.certificate.replace(/\nMII./, '\nAAAA')], ['shop/www-cert', leaf.certificate])
     assert.ok(isShown())
   })
 })
+
+/** Until nobody waits for it any more. */
+function never(signal: AbortSignal): Promise<Buffer> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+}
 
 function certificate(chain: string): Certificate {
   return { id: chain, chain, key: '', names: [], notAfterMs: 0 }

@@ -21,6 +21,7 @@ for (const workers of ['1', '2'])
     let router: RunningRouter
     let responder: Responder
     let folder: string
+    let start: () => Promise<RunningRouter>
     let stop: () => Promise<void>
     const lines: string[] = []
     const events: { involvedObject?: { kind: string; name: string }; message: string }[] = []
@@ -73,7 +74,8 @@ for (const workers of ['1', '2'])
       const api = await openManifests(folder, { log: silentLog })
       const create = async (_: unknown, event: unknown) => void events.push(event as never) as never
       const log = createLog({ role: 'test', write: line => lines.push(line) })
-      router = await startRouter(config, { ...api, create }, log, new AbortController().signal)
+      start = () => startRouter(config, { ...api, create }, log, new AbortController().signal)
+      router = await start()
       stop = async () => {
         await router.stop()
         await api.close()
@@ -190,6 +192,17 @@ for (const workers of ['1', '2'])
       await until(async () => (await faults('must')).some(message => /names no responder/.test(message)))
     })
 
+    test('a router that starts listens when those that must have a response have theirs', async () => {
+      const leaf = leafOf(['again.test'], { mustStaple: true })
+      say(leaf)
+      await serve('again', leaf)
+      await shows('again', leaf, true)
+      const other = await start()
+      const { staple } = await handshake(other.ports!['https']!, { servername: 'again.test' })
+      assert.ok(staple)
+      await other.stop()
+    })
+
     test('workers that take the place of others have all responses from the first handshake on', async () => {
       const leaf = leafOf(['kept.test'])
       say(leaf)
@@ -206,7 +219,9 @@ for (const workers of ['1', '2'])
       assert.equal(responder.asked.length, asked)
     })
 
-    test('what is said of it stands in the metrics', async () => {
+    test('what is said of it stands in the metrics and on /why', async () => {
+      const why = await fetch(`http://127.0.0.1:${router.ports!['admin']}/why?host=kept.test&scheme=https&format=text`)
+      assert.match(await why.text(), /certificate for kept\.test, with an OCSP response until 20\d\d-/)
       assert.ok((await metric('certificates')) >= (await metric('stapled')))
       assert.ok((await metric('stapled')) > 4)
       assert.ok((await metric('questions_total{result="good"}')) > 4)
@@ -250,7 +265,7 @@ function secret(name: string, certificate: string, key: string, namespace: strin
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  const late = AbortSignal.timeout(5000)
+  const late = AbortSignal.timeout(20_000)
   while (!(await condition())) {
     late.throwIfAborted()
     await new Promise(resolve => setImmediate(resolve))
