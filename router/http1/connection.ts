@@ -195,11 +195,11 @@ export class Connection implements Receiver, Downstream, Timed, Idler {
     }
   }
 
-  respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number): void {
+  respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number, own = ''): void {
     const request = this.#request as RequestHead
     this.#answerBegun = true
     if (this.#host.draining || (this.#state === BODY && !this.#drainable)) this.#keepAlive = false
-    const head = answerHead(request, status, reason, fields, length, statedLength, this.#keepAlive)
+    const head = answerHead(request, status, reason, fields + own, length, statedLength, this.#keepAlive)
     if (head.length === UNTIL_CLOSE) {
       this.#keepAlive = false
       this.#endsWithConnection = true

@@ -4,7 +4,8 @@ import { errorLine } from '../serve/headers.ts'
 import { type Calm, COST } from './calm.ts'
 import { FrameIntake } from './frame-intake.ts'
 import { CODE, FLAG, FRAME, FRAME_HEAD, type Http2Code, read32, WINDOW_MAX } from './frames.ts'
-import { MALFORMED, RequestFields } from './request.ts'
+import { LastBlock } from './last-block.ts'
+import { type Http2Request, MALFORMED, RequestFields } from './request.ts'
 import type { Session, SessionHost } from './session.ts'
 import { Stream } from './stream.ts'
 import { TrailingFields } from './trailing-fields.ts'
@@ -20,6 +21,8 @@ export class ClientFrames extends FrameIntake<Stream> {
   readonly #session: Session
   readonly #host: SessionHost
   readonly #fields: RequestFields
+  /** Of a request without body; the terms are the settings by which it was read. */
+  readonly #last = new LastBlock<Http2Request>()
 
   constructor(session: Session, host: SessionHost, calm: Calm) {
     super(session, calm, { ...host.limits, grantsAtOnce: false })
@@ -90,10 +93,10 @@ export class ClientFrames extends FrameIntake<Stream> {
     const { block } = this
     const host = this.#host
     const session = this.#session
-    const fields = this.#fields
-    fields.begin(this.listBytesMax, host.settings().http2FieldBytesMax)
-    if (!this.decoder.decode(block.bytes, block.start, block.end, fields)) return this.wrong(CODE.compressionError)
-    if (fields.isBomb) return this.wrong(CODE.enhanceYourCalm, this.tooLarge)
+    const settings = host.settings()
+    const { version } = this.decoder
+    const again = block.ends ? this.#last.find(block, version, settings) : undefined
+    if (again === undefined && !this.#decode(settings.http2FieldBytesMax)) return false
     this.lastStream = id
     if (this.streams.size >= host.limits.streamsMax || session.goingAway) {
       session.sendReset(id, CODE.refusedStream)
@@ -108,7 +111,7 @@ export class ClientFrames extends FrameIntake<Stream> {
         ends = true
       }
     }
-    const request = fields.read(ends, body)
+    const request = again ?? this.#fields.read(ends, body)
     if (typeof request === 'string') {
       if (request === MALFORMED) session.sendReset(id, CODE.protocolError)
       else this.#refuse(id, request, block.ends)
@@ -120,10 +123,20 @@ export class ClientFrames extends FrameIntake<Stream> {
       this.grant(body.length)
       this.next = end + FRAME_HEAD + body.length
     }
+    if (again === undefined && block.ends && !request.tunnel && this.decoder.version === version)
+      this.#last.keep(block, version, settings, request)
     const stream = new Stream(session, id, request.head, request.tunnel, ends)
     this.streams.set(id, stream)
     stream.serve(host.serve(request.head, body ?? '', stream))
     return true
+  }
+
+  #decode(fieldBytesMax: number | undefined): boolean {
+    const { block } = this
+    const fields = this.#fields
+    fields.begin(this.listBytesMax, fieldBytesMax)
+    if (!this.decoder.decode(block.bytes, block.start, block.end, fields)) return this.wrong(CODE.compressionError)
+    return !fields.isBomb || this.wrong(CODE.enhanceYourCalm, this.tooLarge)
   }
 
   /** Where the DATA frame ends that is the whole body of a request and came with it; `end` when there is no such frame. */

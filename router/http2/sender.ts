@@ -55,16 +55,16 @@ export class Sender {
   }
 
   /** Sends a header block; the parameters are those of {@link HpackEncoder.encode}. */
-  head(stream: number, status: number, fields: string, contentLength: number, ends: boolean): void {
-    const room = HpackEncoder.room(fields)
+  head(stream: number, status: number, fields: string, contentLength: number, ends: boolean, own = ''): void {
+    const room = HpackEncoder.room(fields.length + own.length)
     if (room <= HEADERS_ROOM) {
       const { memory, at } = this.outbox.room(room)
-      const size = this.#encoder.encode(memory, at, status, fields, contentLength) - at
+      const size = this.#encoder.encode(memory, at, status, fields, contentLength, own) - at
       this.outbox.add(size, FRAME.headers, FLAG.endHeaders | (ends ? FLAG.endStream : 0), stream)
       return
     }
     if (blockMemory.length < room) blockMemory = Buffer.allocUnsafeSlow(room)
-    const size = this.#encoder.encode(blockMemory, 0, status, fields, contentLength)
+    const size = this.#encoder.encode(blockMemory, 0, status, fields, contentLength, own)
     this.outbox.headers(stream, blockMemory, size, ends)
   }
 

@@ -114,14 +114,14 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     this.#session.turn()
   }
 
-  respond(status: number, _reason: string, fields: string, length: BodyLength, statedLength: number): void {
+  respond(status: number, _reason: string, fields: string, length: BodyLength, statedLength: number, own = ''): void {
     if (this.#over) return
     this.#answerBegun = true
     const isBodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     this.#answerLeft = isBodyless ? 0 : length >= 0 ? length : -1
     // That nothing follows is said by END_STREAM: an answer of trailers only (gRPC) states no length.
     const stated = isBodyless ? (status === 204 ? -1 : statedLength) : length > 0 ? length : length === 0 ? statedLength : -1
-    this.#sendHead(status, fields, stated, false)
+    this.#sendHead(status, fields, stated, false, own)
   }
 
   payload(bytes: Buffer, start: number, end: number): void {
@@ -354,10 +354,10 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     else this.#session.wheel.disarm(this)
   }
 
-  #sendHead(status: number, fields: string, contentLength: number, ends: boolean): void {
+  #sendHead(status: number, fields: string, contentLength: number, ends: boolean, own = ''): void {
     const { sender } = this.#session
     const before = sender.bytesWritten
-    sender.head(this.id, status, fields, contentLength, ends)
+    sender.head(this.id, status, fields, contentLength, ends, own)
     this.#framedBytes += sender.bytesWritten - before
   }
 

@@ -21,8 +21,9 @@ export interface Downstream {
    * @param fields header lines that pass on, each with its CRLF; framing is the downstream's own business
    * @param length of the body that follows
    * @param statedLength Content-Length of a body that does not follow (HEAD, 304); -1 for none
+   * @param own more lines, which are others in each answer; apart from those that an app says again and again
    */
-  respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number): void
+  respond(status: number, reason: string, fields: string, length: BodyLength, statedLength: number, own?: string): void
   payload(bytes: Buffer, start: number, end: number): void
   /** Adds a body that is text already (latin1). */
   text(body: string): void

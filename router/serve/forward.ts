@@ -260,7 +260,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (this.#route.steering !== undefined) fields += stickyLine(this.#route.steering, exchange)
     const isVaried =
       isWorthCompressing(head, this.#route.policy.compression, exchange.table.settings.gzip) && this.#respondVaried(head, fields)
-    if (!isVaried) this.#respond(head, fields + answerLines(exchange))
+    if (!isVaried) this.#respond(head, fields, answerLines(exchange))
     exchange.headBytes = exchange.bytesSent
   }
 
@@ -272,21 +272,23 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     const isBusy = encoders.running >= limits.encodersMax
     const plan = planCompression(exchange.head, head.status, ownFields, this.#route.policy.compression, table.settings.gzip, isBusy)
     if (plan === undefined) return false
-    const fields = plan.fields + answerLines(exchange)
+    const own = answerLines(exchange)
+    const fields = plan.fields + own
     exchange.sentFields = fields
-    if (plan.coding === undefined) this.#respond(head, fields)
+    if (plan.coding === undefined) this.#respond(head, plan.fields, own)
     // The length that GET would state is not known before it is made.
     else if (exchange.head.method === 'HEAD') downstream.respond(head.status, head.reason, fields, 0, -1)
     else this.#encoder = new Encoder(plan.coding, table.settings.gzip.level, head, fields, downstream, this, encoders)
     return true
   }
 
-  /** Begins an answer as the app has made it. */
-  #respond(head: ResponseHead, fields: string): void {
+  /** Begins an answer as the app has made it. @param own the lines of this answer alone */
+  #respond(head: ResponseHead, fields: string, own: string): void {
     const exchange = this.#exchange
     const { head: request, downstream } = exchange
-    exchange.sentFields = head.trailer !== '' && (request.takesTrailers || request.version === '2.0') ? fields + head.trailer : fields
-    downstream.respond(head.status, head.reason, exchange.sentFields, head.length, head.statedLength)
+    const lines = head.trailer !== '' && (request.takesTrailers || request.version === '2.0') ? own + head.trailer : own
+    exchange.sentFields = fields + lines
+    downstream.respond(head.status, head.reason, fields, head.length, head.statedLength, lines)
   }
 
   upgraded(head: ResponseHead): boolean {

@@ -16,6 +16,8 @@ export class HpackDecoder {
   #at = 0
   #end = 0
   #bytes: Buffer = Buffer.alloc(0)
+  /** Another with each change of the table: while it is the same, the same octets mean the same. */
+  version = 0
 
   /** @param tableBytesMax as told to the peer in SETTINGS_HEADER_TABLE_SIZE */
   constructor(tableBytesMax = 4096) {
@@ -39,12 +41,14 @@ export class HpackDecoder {
         const entry = this.#literal(6)
         if (entry === undefined) return false
         this.#table.add(entry)
+        this.version++
         sink.field(entry)
       } else if (byte >= 0x20) {
         // A change of the table's size stands at the beginning of a block (RFC 7541 §4.2).
         const size = this.#integer(5)
         if (begun || size < 0 || size > this.#tableBytesMax) return false
         this.#table.resize(size)
+        this.version++
         continue
       } else {
         const entry = this.#literal(4)

@@ -24,6 +24,10 @@ const OWN_LINES = ['X-Request-Id: ', 'X-Correlation-Id: '].map(start => {
   return { start: octetsOf(start), literal: octetsOf(`\0${String.fromCharCode(name.length)}${name}`) }
 })
 const SLOTS = 256
+// Lists of lines that come again as a whole, by their length.
+const LISTS = 4
+const LIST_CHARS_MAX = 768
+const LIST_OCTETS_MAX = 128
 // Under this a loop is quicker than a call into native code.
 const LOOP_CHARS_MAX = 64
 const CR = 13
@@ -40,7 +44,15 @@ interface Entry {
   readonly number: number
 }
 
-/** Writes header blocks of one connection, RFC 7541: lines that repeat become one octet. */
+/** A list of lines, and what it is written as while the table stays as it is. */
+interface List {
+  readonly fields: string
+  /** Of the table; -1: it is not known how the list is written. */
+  readonly version: number
+  readonly octets: Uint8Array
+}
+
+/** Writes header blocks of one connection, RFC 7541: lines that repeat become one octet, and lists of them that repeat are not looked at again. */
 export class HpackEncoder {
   readonly #table = new DynamicTable<Entry>(4096)
   /**
@@ -48,6 +60,9 @@ export class HpackEncoder {
    * request ids never come again.
    */
   readonly #slots: (Entry | undefined)[] = new Array(SLOTS).fill(undefined)
+  /** Another with each change of the table. */
+  #version = 0
+  readonly #lists: (List | undefined)[] = new Array(LISTS).fill(undefined)
   readonly #valuesOfName = new Map<string, number>()
   /** The last size that the peer set and the smallest since the last block: it must hear of both (RFC 7541 §4.2). */
   #pendingSize = -1
@@ -62,10 +77,10 @@ export class HpackEncoder {
     this.#pendingSize = used
   }
 
-  /** The room that a block of these lines takes at most. */
-  static room(fields: string): number {
+  /** The room that a block of so many characters of lines takes at most. */
+  static room(charCount: number): number {
     // The shortest line, `a:` with its CRLF, has four characters and takes three octets more than it has of name and value at most.
-    return fields.length * 2 + 64
+    return charCount * 2 + 64
   }
 
   /**
@@ -74,9 +89,10 @@ export class HpackEncoder {
    * @param status 0 for a trailer or a request
    * @param fields header lines, each with its CRLF; names in any case; those of a request begin with its pseudo-header fields
    * @param contentLength written as such; -1: none
+   * @param own more lines, which are others in each block
    * @returns where the block ends
    */
-  encode(out: Buffer, at: number, status: number, fields: string, contentLength: number): number {
+  encode(out: Buffer, at: number, status: number, fields: string, contentLength: number, own = ''): number {
     this.#out = out
     this.#at = at
     if (this.#pendingSize >= 0) {
@@ -85,22 +101,46 @@ export class HpackEncoder {
         this.#integer(size, 5, 0x20)
       }
       this.#pendingSize = -1
+      this.#version++
     }
     if (status > 0) this.#status(status)
-    if (fields !== '') {
-      const size = fields.length
-      if (octets.length < size) octets = Buffer.allocUnsafeSlow(size * 2)
-      octets.write(fields, 0, 'latin1')
-      let from = 0
-      for (let end = 0; end < size; end++) {
-        if (octets[end] !== CR) continue
-        if (octets[from] !== CAPITAL_X || !this.#ownLine(from, end)) this.#line(from, end)
-        end++
-        from = end + 1
-      }
-    }
+    if (fields !== '') this.#list(fields)
+    if (own !== '') this.#lines(own)
     if (contentLength >= 0) this.#literal(0x00, 4, 28, '', String(contentLength), false)
     return this.#at
+  }
+
+  #list(fields: string): void {
+    const slot = fields.length & (LISTS - 1)
+    const known = this.#lists[slot]
+    const version = this.#version
+    const isKnown = known?.fields === fields
+    if (isKnown && known.version === version) {
+      const { octets: written } = known
+      for (let index = 0; index < written.length; index++) this.#out[this.#at++] = written[index] as number
+      return
+    }
+    const start = this.#at
+    this.#lines(fields)
+    if (fields.length > LIST_CHARS_MAX) return
+    // What came once is not worth a copy.
+    const isSettled = isKnown && this.#version === version && this.#at - start <= LIST_OCTETS_MAX
+    this.#lists[slot] = isSettled
+      ? { fields, version, octets: Uint8Array.from(this.#out.subarray(start, this.#at)) }
+      : { fields, version: -1, octets: NO_OCTETS }
+  }
+
+  #lines(fields: string): void {
+    const size = fields.length
+    if (octets.length < size) octets = Buffer.allocUnsafeSlow(size * 2)
+    octets.write(fields, 0, 'latin1')
+    let from = 0
+    for (let end = 0; end < size; end++) {
+      if (octets[end] !== CR) continue
+      if (octets[from] !== CAPITAL_X || !this.#ownLine(from, end)) this.#line(from, end)
+      end++
+      from = end + 1
+    }
   }
 
   #status(status: number): void {
@@ -125,6 +165,7 @@ export class HpackEncoder {
     if (NEVER_INDEXED.has(name)) this.#literal(0x10, 4, index, name, value, false)
     else if (VOLATILE.has(name) || line.length > INDEXED_BYTES_MAX || this.#changes(name)) this.#literal(0x00, 4, index, name, value, false)
     else {
+      this.#version++
       this.#literal(0x40, 6, index, name, value, true)
       const entry = { line: octetsOf(line), size: name.length + value.length + OVERHEAD_BYTES, number: this.#table.added }
       if (this.#table.add(entry)) this.#slots[slot] = entry
@@ -193,6 +234,8 @@ export class HpackEncoder {
     }
   }
 }
+
+const NO_OCTETS = new Uint8Array(0)
 
 /** Lines differ in their length and their last characters, if anywhere. */
 function hashOf(from: number, end: number): number {

@@ -83,9 +83,9 @@ suite('HpackEncoder', () => {
     assert.ok(decoder.decode(bytes, 0, bytes.length, { field: ({ name, value }) => void fields.push(`${name}: ${value}`) }))
     return fields
   }
-  const write = (encoder: HpackEncoder, status: number, fields: string, length = -1) => {
-    const out = Buffer.alloc(HpackEncoder.room(fields))
-    return Buffer.from(out.subarray(0, encoder.encode(out, 0, status, fields, length)))
+  const write = (encoder: HpackEncoder, status: number, fields: string, length = -1, own = '') => {
+    const out = Buffer.alloc(HpackEncoder.room(fields.length + own.length))
+    return Buffer.from(out.subarray(0, encoder.encode(out, 0, status, fields, length, own)))
   }
 
   test('is understood by a decoder over thousands of blocks, tables in step, sizes changing between', () => {
@@ -124,6 +124,21 @@ suite('HpackEncoder', () => {
     }
   })
 
+  test('is understood where lists of lines repeat, and others come between, sizes changing', () => {
+    const encoder = new HpackEncoder()
+    const decoder = new HpackDecoder()
+    const lists = Array.from({ length: 6 }, (_, index) => `X-List: ${'l'.repeat(index)}\r\nX-Other: ${index}\r\nSet-Cookie: a=1\r\n`)
+    let other = 0
+    for (let block = 0; block < 2000; block++) {
+      if (block % 97 === 0) encoder.tableBytesMax = [4096, 150, 0, 60, 4096, 100][(block / 97) % 6] as number
+      const rest = block % 11 === 0 ? `X-New-${other++ % 40}: ${'n'.repeat(other % 150)}\r\n` : ''
+      const fields = (block % 7 === 0 ? '' : lists[(block >> 2) % 6]) + rest
+      const own = block % 3 === 0 ? '' : `X-Request-Id: ${block}\r\nX-Correlation-Id: c,${block}\r\n`
+      const expected = [...`${fields}${own}`.matchAll(/(.*?): (.*)\r\n/g)].map(([, name, value]) => `${name?.toLowerCase()}: ${value}`)
+      assert.deepEqual(read(decoder, write(encoder, 200, fields, -1, own)).slice(1), expected)
+    }
+  })
+
   test('makes an octet of a line that it has written before, and never of a cookie', () => {
     const encoder = new HpackEncoder()
     const lines = 'Content-Type: text/html\r\nServer: app\r\nSet-Cookie: a=1\r\n'
@@ -141,8 +156,14 @@ suite('HpackEncoder', () => {
     const encoder = new HpackEncoder()
     for (const name of ['X-Request-Id', 'X-Correlation-Id', 'x-request-id', 'X-Other']) {
       for (const value of ['', ' ', 'a', ' a', 'a ', '\ta b\t ']) {
-        const line = read(decoder, write(encoder, 200, `${name}: ${value}\r\n`))[1]
-        assert.equal(line, `${name.toLowerCase()}: ${value.trim()}`)
+        const line = `${name}: ${value}\r\n`
+        for (const [fields, own] of [
+          [line, ''],
+          ['', line],
+          ['', `X-Request-Id: 1\r\n${line}`],
+        ]) {
+          assert.equal(read(decoder, write(encoder, 200, fields as string, -1, own)).at(-1), `${name.toLowerCase()}: ${value.trim()}`)
+        }
       }
     }
   })
