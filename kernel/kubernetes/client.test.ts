@@ -105,6 +105,14 @@ suite('connectKubernetes()', () => {
     lines()
   })
 
+  test('refuses a list that is no JSON, and one that is cut', async () => {
+    answers.push((_, response) => response.writeHead(200).end('{"items":[{"metadata"'))
+    await assert.rejects(api.list(RESOURCES.pods), SyntaxError)
+    answers.push((_, response) => response.writeHead(200, { 'content-length': 1000 }).write('{"items":[]', () => response.destroy()))
+    await assert.rejects(api.list(RESOURCES.pods), { code: 'UND_ERR_SOCKET' })
+    lines()
+  })
+
   test('modify() tries again when another writer was faster', async () => {
     answers.push(json(object('1')), json({ message: 'changed', reason: 'Conflict', code: 409 }, 409), json(object('2')), json(object('3')))
     const written = await modify(api, RESOURCES.configMaps, 'ns', 'a', map => ({ ...map, data: { a: 'b' } }))

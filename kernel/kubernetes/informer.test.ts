@@ -174,6 +174,30 @@ suite('Informer', () => {
     await informer.stop()
   })
 
+  test('keeps its state while its lists are refused', async () => {
+    const forbidden = new KubernetesError({ code: 403, reason: 'Forbidden', message: 'configmaps is forbidden' })
+    const api = new ScriptedApi([
+      page('5', map('a', '1')),
+      forbidden,
+      new SyntaxError('Unexpected end of JSON input'),
+      page('9', map('b', '8')),
+    ])
+    const { informer, changes } = start(api)
+    const watch = await api.nextWatch()
+    let seen: string[] = []
+    api.onList = () => (seen = [...seen, ...names(informer.list())])
+    watch.push(new KubernetesError({ code: 410, reason: 'Expired', message: 'too old' }))
+    await api.nextWatch()
+    assert.deepEqual(
+      [seen, changes],
+      [
+        ['a', 'a', 'a'],
+        ['+a', '-a', '+b'],
+      ],
+    )
+    await informer.stop()
+  })
+
   test('tells a late subscriber what stands, and a failing handler costs no other', async () => {
     const api = new ScriptedApi([page('5', map('a', '1'))])
     const { informer } = start(api)
@@ -235,6 +259,7 @@ function names(objects: Stored[]): string[] {
 /** An API server whose lists are given beforehand and whose watches the test drives. */
 class ScriptedApi {
   listCount = 0
+  onList = () => {}
   readonly #pages: (ObjectList<ConfigMap> | Error)[]
   readonly #watches: ScriptedWatch[] = []
   #onWatch: (() => void) | undefined
@@ -245,6 +270,7 @@ class ScriptedApi {
 
   async list(): Promise<ObjectList<ConfigMap>> {
     this.listCount++
+    this.onList()
     const next = this.#pages.shift()
     if (!next || next instanceof Error) throw next ?? new Error('no more lists')
     return next

@@ -117,16 +117,18 @@ suite('Connection refuses and forwards nothing', () => {
     })
   }
 
-  test('a body shorter than announced: the request is never completed', async () => {
-    await using app = await startApp(() => {})
-    await using bed = await startBed({ apps: { 'shop.test': app } })
-    const client = bed.send('POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 10\r\n\r\nhello')
-    await until(() => app.received[0]?.endsWith('hello') === true)
-    client.end()
-    await until(() => app.open.size === 0)
-    await client.ended
-    assert.equal(client.text, '')
-  })
+  for (const how of ['end', 'reset'] as const)
+    test(`a body shorter than announced: the request is never completed (${how})`, async () => {
+      await using app = await startApp(() => {})
+      await using bed = await startBed({ apps: { 'shop.test': app } })
+      const client = bed.send('POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 10\r\n\r\nhello')
+      await until(() => app.received[0]?.endsWith('hello') === true)
+      client[how]()
+      await until(() => app.open.size === 0)
+      await client.ended
+      assert.equal(client.text, '')
+      assert.match(app.received.join(''), /\r\n\r\nhello$/)
+    })
 })
 
 suite('Connection limits', () => {

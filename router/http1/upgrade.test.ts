@@ -102,6 +102,11 @@ suite('A relay ends', () => {
     const before = performance.now()
     await until(() => bed.server.stats().connectionsOpen === 0 && bed.server.stats().requests === 1)
     assert.ok(performance.now() - before < 2000)
+    // Its side is gone, not only ended: what it still says is refused.
+    await until(() => {
+      app.sockets[0]?.write('still here')
+      return app.open.size === 0
+    }, 'the app’s side to be closed')
   })
   test('when the client resets: the app’s side at once', async () => {
     await using app = await relayApp()

@@ -3,6 +3,16 @@ import { suite, test } from 'node:test'
 import { type Timed, Wheel } from './wheel.ts'
 
 suite('Wheel', () => {
+  test('does not heed the wall clock: neither a jump ahead nor one back', async t => {
+    let jump = 3_600_000
+    const { now } = Date
+    t.mock.method(Date, 'now', () => now() + (jump = -jump))
+    const wheel = new Wheel(10)
+    const from = performance.now()
+    await new Promise<void>(resolve => wheel.arm(timed(resolve), 40))
+    wheel.stop()
+    assert.ok(performance.now() - from >= 40)
+  })
   test('is never early and two ticks late at most', async () => {
     const wheel = new Wheel(10)
     const waits = [1, 15, 40, 77, 120]

@@ -563,6 +563,21 @@ suite('Certificates (contract 5.3)', () => {
       assert.equal(certificate, shown.certificate)
       assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `))
     })
+  test('another one is shown from its Secret on, and connections under the old one live on', async () => {
+    await using it = await world({ domains: 'shop.test', certificates: 'shop.test:www' })
+    const { cluster } = it
+    const client = cluster.open({ serverName: 'shop.test' })
+    client.send('GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n')
+    await client.until(/shop$/)
+    const next = issue(undefined, ['shop.test'])
+    cluster.secret('shop/www-cert', next)
+    cluster.apply()
+    assert.equal((await cluster.askTls(get(), 'shop.test')).certificate, next.certificate)
+    client.send(get())
+    await client.ended
+    assert.equal(client.text.match(/HTTP\/1\.1 200 OK/g)?.length, 2)
+    client.destroy()
+  })
   test('a mapping to a Secret that is not there is told', async () => {
     await using it = await world({ domains: 'shop.test', certificates: 'shop.test:none' })
     assert.match(it.faults.get('shop/shop')?.[0]?.message ?? '', /no Secret shop\/none-cert/)

@@ -28,6 +28,8 @@ export interface ServiceWish {
   readonly createdAt?: string
   /** Of the Service; 80 by default. */
   readonly port?: number
+  /** Makes it a Service of that type. */
+  readonly externalName?: string
 }
 
 /** How a request comes in. */
@@ -104,7 +106,10 @@ export class Cluster implements AsyncDisposable {
     const metadata = { name, namespace, uid: name, resourceVersion: '1', creationTimestamp: createdAt, labels: { app: name, ...labels } }
     this.#services.set(`${namespace}/${name}`, {
       metadata: { ...metadata, annotations: prefixed(annotations) },
-      spec: { ports: [{ name: 'http', port: wish.port ?? 80 }] },
+      spec: {
+        ports: [{ name: 'http', port: wish.port ?? 80 }],
+        ...(wish.externalName && { type: 'ExternalName', externalName: wish.externalName }),
+      },
     } as unknown as Stored<Service>)
     this.#slices.set(
       `${namespace}/${name}`,
@@ -153,7 +158,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Sends bytes and returns all that came until the router closed. */
   async ask(bytes: string, way: Way = {}): Promise<string> {
-    const client = this.#connect(way)
+    const client = this.open(way)
     client.send(bytes)
     await client.ended
     client.destroy()
@@ -162,7 +167,7 @@ export class Cluster implements AsyncDisposable {
 
   /** The same over TLS, with the certificate that was shown (PEM). */
   async askTls(bytes: string, serverName: string): Promise<{ readonly certificate: string; readonly text: string }> {
-    const client = this.#connect({ serverName })
+    const client = this.open({ serverName })
     let certificate = ''
     const socket = client.socket as TLSSocket
     socket.once('secureConnect', () => {
@@ -174,7 +179,8 @@ export class Cluster implements AsyncDisposable {
     return { certificate, text: client.text }
   }
 
-  #connect({ serverName, from = '127.0.0.1' }: Way): RawClient {
+  /** Connects, over TLS where a server name is given. */
+  open({ serverName, from = '127.0.0.1' }: Way): RawClient {
     const port = serverName === undefined ? this.#bed.port : this.#bed.httpsPort
     const raw = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true })
     const named = serverName ? { servername: serverName } : {}

@@ -206,6 +206,14 @@ suite('What a tenant may write (contract, section 0)', () => {
         [200, own, 404, 404],
       )
     })
+  test('an ExternalName that names this machine: 503, and nobody is asked', async () => {
+    await using secret = await startHttpApp(() => ok('metadata'))
+    await using cluster = await Cluster.start()
+    cluster.service('bad', { annotations: { domains: 'bad.test' }, externalName: '127.0.0.1', port: secret.endpoint.port })
+    cluster.apply()
+    assert.match(await cluster.ask(get('bad.test')), /^HTTP\/1\.1 503 /)
+    assert.equal(secret.sockets.length, 0)
+  })
   test('two delegates with one path: the older has it, the other is told', async () => {
     await using app = await startHttpApp(() => ok('fine'))
     await using cluster = await Cluster.start()
