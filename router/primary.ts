@@ -82,7 +82,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
       startStapler(config, {
         log,
         onStaples: staples => queue.add(stapleDelta(builder.version, staples)),
-        onFault: secret => void (isRead && onChanges(secretChanges([secret]))),
+        onFault: key => void (isRead && onChanges(secretChanges([secretOf(key)]))),
       }),
     )
     const watch = stack.add('cluster watch', new ClusterWatch(api, { family, namespace, log, onChanges }))
