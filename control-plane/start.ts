@@ -112,7 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     const probe = routerUrl ? stack.add('router probe', new RouterProbe(routerUrl, platformDomain, log)) : undefined
     const locks = new AppLocks()
     const onDemandMode = {
-      isOn: config.acmeOnDemand,
+      isOn: config.acmeOnDemand && config.acmeDomains !== 'off',
       ...(config.acmeAskUrl !== undefined && { askUrl: config.acmeAskUrl }),
       ...(config.acmeOnDemandApp !== undefined && { anyNameApp: config.acmeOnDemandApp }),
     }

@@ -1,4 +1,4 @@
-import { isIPv6, type LookupFunction } from 'node:net'
+import { isIP, isIPv6, type LookupFunction } from 'node:net'
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1'
 import { LRUCache } from 'lru-cache'
 import { type HttpClient, httpClient } from '../../kernel/http.ts'
@@ -93,8 +93,9 @@ export class AskHooks {
     const { items } = await listAll<EndpointSlice>(this.#options.api, RESOURCES.endpointSlices, selection)
     for (const { endpoints = [], ports = [] } of items) {
       const port = ports?.[0]?.port
-      const [address] = endpoints?.find(({ conditions }) => conditions?.ready !== false)?.addresses ?? []
-      if (port !== undefined && address !== undefined) return new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`).origin
+      const [address = ''] = endpoints?.find(({ conditions }) => conditions?.ready !== false)?.addresses ?? []
+      // One of type FQDN has a name, which nobody has looked at.
+      if (port !== undefined && isIP(address) !== 0) return new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`).origin
     }
     return undefined
   }

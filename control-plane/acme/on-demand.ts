@@ -94,8 +94,9 @@ export class OnDemand {
 
   #hear(map: Stored<ConfigMap> | undefined, previous: Stored<ConfigMap> | undefined): void {
     for (const [name, time] of Object.entries(map?.data ?? {})) {
-      const isNew = previous?.data?.[name] !== time && Math.abs(Date.now() - Date.parse(time)) < WANTED_MS_MAX
-      if (!isNew || this.#waiting.size >= WAITING_MAX || !CERTIFIABLE_NAME.test(name)) continue
+      // What stands there at the start may be old; what is written now is new, whatever the clock says by which it was.
+      const isNew = previous === undefined ? Date.now() - Date.parse(time) < WANTED_MS_MAX : previous.data?.[name] !== time
+      if (!isNew || time.endsWith(` ${WANTED_DENIED}`) || this.#waiting.size >= WAITING_MAX || !CERTIFIABLE_NAME.test(name)) continue
       this.#waiting.add(name)
       this.#reconciler.enqueue(name)
     }

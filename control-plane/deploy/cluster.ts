@@ -145,10 +145,17 @@ export class Cluster {
         await remove(this.#api, RESOURCES.horizontalPodAutoscalers, app.id, metadata.name)
   }
 
-  /** Copies certificates to where the router looks for them, beside the app's Service. */
-  async applyCertificates(app: string, certificates: readonly ServedCertificate[]): Promise<void> {
+  /** The copies of certificates that stand beside an app's Service. */
+  async certificates(app: string): Promise<readonly Stored<Secret>[]> {
+    const { items } = await listAll(this.#api, RESOURCES.secrets, { namespace: app, labelSelector: `${ATTACHED}=certificate` })
+    return items
+  }
+
+  /** Copies certificates to where the router looks for them, beside the app's Service. @param standing those that need not be asked for */
+  async applyCertificates(app: string, certificates: readonly ServedCertificate[], standing: readonly Stored<Secret>[]): Promise<void> {
+    const known = new Map(standing.map(secret => [secret.metadata.name, secret]))
     for (const { name, certificate, key } of certificates) {
-      await this.#applySecret({
+      const secret: Secret = {
         apiVersion: 'v1',
         kind: 'Secret',
         metadata: {
@@ -158,14 +165,14 @@ export class Cluster {
         },
         type: 'kubernetes.io/tls',
         data: { 'tls.crt': Buffer.from(certificate).toString('base64'), 'tls.key': Buffer.from(key).toString('base64') },
-      })
+      }
+      if (!isSameSecret(known.get(`${name}-cert`), secret)) await this.#applySecret(secret)
     }
   }
 
   /** Removes copies of certificates, save those named. */
-  async removeCertificates(app: string, keep: readonly string[]): Promise<void> {
-    const { items } = await listAll(this.#api, RESOURCES.secrets, { namespace: app, labelSelector: `${ATTACHED}=certificate` })
-    for (const { metadata } of items)
+  async removeCertificates(app: string, keep: readonly string[], standing: readonly Stored<Secret>[]): Promise<void> {
+    for (const { metadata } of standing)
       if (!keep.includes(metadata.name.replace(/-cert$/, ''))) await remove(this.#api, RESOURCES.secrets, app, metadata.name)
   }
 
@@ -198,10 +205,14 @@ export class Cluster {
     const { namespace = '', name = '' } = secret.metadata ?? {}
     await put(this.#api, RESOURCES.secrets, namespace, name, standing => {
       if (!standing) return secret
-      if (canonical(standing.data ?? {}) === canonical(secret.data ?? {}) && standing.type === secret.type) return undefined
+      if (isSameSecret(standing, secret)) return undefined
       return { ...secret, metadata: { ...standing.metadata, labels: { ...standing.metadata.labels, ...secret.metadata?.labels } } }
     })
   }
+}
+
+function isSameSecret(standing: Secret | undefined, wanted: Secret): boolean {
+  return standing !== undefined && canonical(standing.data ?? {}) === canonical(wanted.data ?? {}) && standing.type === wanted.type
 }
 
 function versionOf(deployment: Deployment): string | undefined {

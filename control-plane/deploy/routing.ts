@@ -33,13 +33,15 @@ export class Routing {
       const app = records.apps.get(id)
       if (!app || app.deleting) throw missing('App')
       const served = certify(records, id)
-      await cluster.applyCertificates(id, served.certificates)
+      const standing = await cluster.certificates(id)
+      await cluster.applyCertificates(id, served.certificates, standing)
       const onDemand = onDemandOf(app, this.#onDemand)
       await cluster.applyService(app, served.domains, type, { challenges: served.challenges, onDemand })
       await cluster.applyPathServices(app)
       await cluster.removeCertificates(
         id,
         served.certificates.map(({ name }) => name),
+        standing,
       )
     })
   }

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type FakeAuthority, startFakeAuthority } from '../../control-plane/acme/testbed.ts'
 import type { Automatic } from '../../control-plane/domain/automatic.ts'
-import { find } from '../../kernel/kubernetes/api.ts'
+import { find, modify } from '../../kernel/kubernetes/api.ts'
 import { hashName } from '../../kernel/kubernetes/names.ts'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
 import { type Bed, startBed } from './bed.ts'
@@ -102,9 +102,11 @@ export async function startWorld(env: Record<string, string> = {}, directories =
       return secret ? JSON.parse(Buffer.from(secret.data?.['automatic'] ?? '', 'base64').toString()) : {}
     },
     async edit(domain, changes) {
-      const record = JSON.stringify({ ...(await world.record(domain)), ...changes })
-      const secret = await bed.api.get(RESOURCES.secrets, 'drycc', hashName('automatic', domain))
-      await bed.api.update(RESOURCES.secrets, { ...secret, data: { automatic: Buffer.from(record).toString('base64') } })
+      // The control plane may write at the same time.
+      await modify(bed.api, RESOURCES.secrets, 'drycc', hashName('automatic', domain), secret => {
+        const record = JSON.parse(Buffer.from(secret.data?.['automatic'] ?? '', 'base64').toString())
+        return { ...secret, data: { automatic: Buffer.from(JSON.stringify({ ...record, ...changes })).toString('base64') } }
+      })
     },
     async soon(domain) {
       await world.edit(domain, { nextAttemptAt: new Date(0).toISOString() })

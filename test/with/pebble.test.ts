@@ -7,6 +7,8 @@ import { suite, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { controlPlaneConfig } from '../../control-plane/config.ts'
 import { startControlPlane } from '../../control-plane/start.ts'
+import { modify } from '../../kernel/kubernetes/api.ts'
+import { hashName } from '../../kernel/kubernetes/names.ts'
 import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
 import type { Running } from '../../kernel/lifecycle.ts'
 import { silentLog } from '../../kernel/log.ts'
@@ -232,13 +234,12 @@ async function startWorld(env: Record<string, string> = {}, externalAccounts?: R
       }
     },
     async renew(domain) {
-      const { items } = await bed.api.list(RESOURCES.secrets, { namespace: 'drycc', labelSelector: 'drycc.cc/record=automatic' })
-      for (const secret of items) {
+      // The control plane may write at the same time.
+      await modify(bed.api, RESOURCES.secrets, 'drycc', hashName('automatic', domain), secret => {
         const record = JSON.parse(Buffer.from(secret.data?.['automatic'] ?? '', 'base64').toString())
-        if (record.domain !== domain) continue
         const next = { ...record, renewAt: new Date().toISOString(), nextAttemptAt: undefined }
-        await bed.api.update(RESOURCES.secrets, { ...secret, data: { automatic: Buffer.from(JSON.stringify(next)).toString('base64') } })
-      }
+        return { ...secret, data: { automatic: Buffer.from(JSON.stringify(next)).toString('base64') } }
+      })
       await bed.restart()
     },
     async startAnotherControlPlane() {
