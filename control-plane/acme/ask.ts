@@ -7,15 +7,17 @@ import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
 import type { App } from '../domain/app.ts'
 
 export interface AskOptions {
-  readonly api: KubernetesApi
+  readonly api: Pick<KubernetesApi, 'list'>
   /** The operator's, asked for every app. */
   readonly url?: string
   readonly platformDomain: string
   /** Resolves the names of addresses that users wrote. */
   readonly foreignLookup: LookupFunction
+  /** How long a hook has; 5 s by default. */
+  readonly answerMs?: number
 }
 
-const ANSWER_MS_MAX = 5_000
+const ANSWER_MS = 5_000
 const KEPT_MS = 60_000
 /** Of a hook that did not answer, or with an error of its own. */
 const FAILURE_KEPT_MS = 5_000
@@ -34,13 +36,15 @@ interface Verdict {
  */
 export class AskHooks {
   readonly #options: AskOptions
+  readonly #answerMs: number
   readonly #http: HttpClient
   readonly #foreign: HttpClient
   readonly #verdicts = new LRUCache<string, Verdict>({ max: KEPT_COUNT_MAX })
 
   constructor(options: AskOptions) {
     this.#options = options
-    const patience = { connectTimeoutMs: ANSWER_MS_MAX, answerTimeoutMs: ANSWER_MS_MAX, headers: { 'user-agent': 'drycc-controller' } }
+    this.#answerMs = options.answerMs ?? ANSWER_MS
+    const patience = { connectTimeoutMs: this.#answerMs, answerTimeoutMs: this.#answerMs, headers: { 'user-agent': 'drycc-controller' } }
     this.#http = httpClient(patience)
     this.#foreign = httpClient({ ...patience, lookup: options.foreignLookup })
   }
@@ -67,7 +71,7 @@ export class AskHooks {
     const target = new URL(url)
     target.searchParams.set('domain', domain)
     target.searchParams.set('app', app)
-    return readVerdict("The platform's hook", this.#http, target, {}, signal)
+    return this.#read("The platform's hook", this.#http, target, {}, signal)
   }
 
   async #askApp(own: string, app: App, domain: string, signal: AbortSignal): Promise<Verdict> {
@@ -75,7 +79,7 @@ export class AskHooks {
     if (!own.startsWith('/')) {
       const target = new URL(own)
       target.searchParams.set('domain', domain)
-      return readVerdict(who, this.#foreign, target, {}, signal)
+      return this.#read(who, this.#foreign, target, {}, signal)
     }
     const origin = await this.#endpoint(app.id).catch(() => undefined)
     if (origin === undefined) return { why: `${who} cannot be asked: no process of the app takes requests`, isFailure: true }
@@ -84,7 +88,7 @@ export class AskHooks {
     if (target.origin !== origin) return { why: `${who} is no path of the app` }
     target.searchParams.set('domain', domain)
     const headers = { host: `${app.id}.${this.#options.platformDomain}`, 'x-forwarded-proto': 'https' }
-    return readVerdict(who, this.#http, target, headers, signal)
+    return this.#read(who, this.#http, target, headers, signal)
   }
 
   /** Straight to a pod, as the router goes: the app's own rules for clients do not stand in the way. */
@@ -99,24 +103,19 @@ export class AskHooks {
     }
     return undefined
   }
-}
 
-async function readVerdict(
-  who: string,
-  http: HttpClient,
-  url: URL,
-  headers: Readonly<Record<string, string>>,
-  stopping: AbortSignal,
-): Promise<Verdict> {
-  const signal = AbortSignal.any([stopping, AbortSignal.timeout(ANSWER_MS_MAX)])
-  try {
-    const { status, body } = await http.stream('GET', url.href, undefined, { headers, signal })
-    body.on('error', () => {}).destroy()
-    if (status === 200) return {}
-    return { why: `${who} answers ${status}, only 200 allows a certificate`, ...(status >= 500 && { isFailure: true }) }
-  } catch (error) {
-    const { code, cause, message } = error as Error & { code?: unknown; cause?: { code?: unknown } }
-    const reason = signal.aborted ? `not within ${ANSWER_MS_MAX / 1000} s` : String(code ?? cause?.code ?? message)
-    return { why: `${who} does not answer (${reason})`, isFailure: true }
+  async #read(who: string, http: HttpClient, url: URL, headers: Readonly<Record<string, string>>, stopping: AbortSignal): Promise<Verdict> {
+    const late = AbortSignal.timeout(this.#answerMs)
+    try {
+      const signal = AbortSignal.any([stopping, late])
+      const { status, body } = await http.stream('GET', url.href, undefined, { headers, signal })
+      body.on('error', () => {}).destroy()
+      if (status === 200) return {}
+      return { why: `${who} answers ${status}, only 200 allows a certificate`, ...(status >= 500 && { isFailure: true }) }
+    } catch (error) {
+      const { code, cause, message } = error as Error & { code?: unknown; cause?: { code?: unknown } }
+      const reason = late.aborted ? `not within ${this.#answerMs / 1000} s` : String(code ?? cause?.code ?? message)
+      return { why: `${who} does not answer (${reason})`, isFailure: true }
+    }
   }
 }
