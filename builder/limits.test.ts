@@ -55,7 +55,7 @@ suite('limits of a push', () => {
   })
 
   test('a pusher who sends nothing loses the app to others', async t => {
-    const bed = await started(t, { BUILDER_IDLE_TIMEOUT: '500ms' })
+    const bed = await started(t, { BUILDER_IDLE_TIMEOUT: '3s' })
     const silent = bed.startSsh('ana', "git-receive-pack 'shop.git'")
     await silent.said('0000')
     const work = await bed.workTree({ file: randomBytes(10) })

@@ -15,15 +15,19 @@ export interface Timed {
  */
 export class Wheel {
   /** Milliseconds on the monotonic clock, at most one tick old. */
-  now = performance.now()
+  now: number
   readonly #tickMs: number
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set())
   readonly #timer: NodeJS.Timeout
+  readonly #clock: () => number
   readonly #onTick: Set<() => void> = new Set()
   #turn: number
 
-  constructor(tickMs: number) {
+  /** @param clock milliseconds that never go back */
+  constructor(tickMs: number, clock: () => number = () => performance.now()) {
     this.#tickMs = tickMs
+    this.#clock = clock
+    this.now = clock()
     this.#turn = Math.floor(this.now / tickMs)
     this.#timer = setInterval(() => this.#tick(), tickMs)
     this.#timer.unref()
@@ -73,7 +77,7 @@ export class Wheel {
   }
 
   #tick(): void {
-    this.now = performance.now()
+    this.now = this.#clock()
     const last = Math.floor(this.now / this.#tickMs)
     // After a long stall every slot is looked at once, none twice.
     const first = Math.max(this.#turn + 1, last - SLOTS + 1)
