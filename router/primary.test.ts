@@ -275,6 +275,31 @@ suite('startRouter()', () => {
     }
   })
 
+  test('knows clients of both families on one socket: lists name them in their own form', { skip: !hasIpv6() }, async () => {
+    await folder.write('six', [service('six', { domains: 'six.test', whitelist: '::1' }), slice('six')])
+    await folder.write('four', [service('four', { domains: 'four.test', whitelist: '127.0.0.1' }), slice('four')])
+    const { ports } = await folder.start({ ROUTER_BIND: '::' })
+    const status = async (host: string, name: string) => {
+      const socket = connectTcp(ports.http, host)
+      socket.end(`GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`)
+      const [bytes] = await once(socket, 'data')
+      socket.destroy()
+      return Number(String(bytes).slice(9, 12))
+    }
+    assert.deepEqual([await status('::1', 'six.test'), await status('::1', 'four.test')], [200, 403])
+    assert.deepEqual([await status('127.0.0.1', 'six.test'), await status('127.0.0.1', 'four.test')], [403, 200])
+  })
+
+  test('serves on for ROUTER_DRAIN_DELAY after it has said that it is not ready, then takes nobody more', async () => {
+    const { ports, stop } = await folder.start({ ROUTER_DRAIN_DELAY: '700ms' })
+    assert.equal((await get(ports.health, 'x', '/healthz')).status, 200)
+    const stopped = stop()
+    assert.equal((await get(ports.health, 'x', '/healthz')).status, 503)
+    assert.equal((await get(ports.http, 'shop.test')).status, 200)
+    await stopped
+    await assert.rejects(get(ports.http, 'shop.test'), { code: 'ECONNREFUSED' })
+  })
+
   test('refuses a taken port, and lets go of the others', async () => {
     const { ports } = await folder.start()
     await assert.rejects(folder.start({ ROUTER_HTTP_PORT: String(ports.http) }), { code: 'EADDRINUSE' })

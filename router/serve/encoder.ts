@@ -14,6 +14,7 @@ import { CHUNKED } from '../http1/body.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { Coding } from '../table/extensions/compression.ts'
 import type { Downstream } from './exchange.ts'
+import { Gathered } from './gathered.ts'
 
 // An answer up to this that comes in one turn of the loop is compressed at once, in 0.4 ms at most; a longer one by the threads of libuv.
 const WHOLE_BYTES_MAX = 32 * 1024
@@ -60,8 +61,7 @@ export class Encoder {
   readonly #owner: Encoded
   readonly #count: EncoderCount
   #codec: Codec | undefined
-  #queue: Buffer[] = []
-  #queuedBytes = 0
+  readonly #queue = new Gathered()
   #begun = false
   #busy = false
   #ending = false
@@ -96,9 +96,7 @@ export class Encoder {
 
   /** Takes a copy of these bytes. */
   payload(bytes: Buffer, start: number, end: number): void {
-    if (this.#over || start === end) return
-    this.#queue.push(Buffer.from(bytes.subarray(start, end)))
-    this.#queuedBytes += end - start
+    if (!this.#over) this.#queue.add(bytes, start, end)
   }
 
   /** A turn of the loop is over. Returns false while the app should wait for {@link Encoded.encoderReady}. */
@@ -106,7 +104,7 @@ export class Encoder {
     if (this.#over) return true
     this.#begin()
     this.#feed()
-    this.#held = this.#paused || this.#queuedBytes >= QUEUE_BYTES_MAX
+    this.#held = this.#paused || this.#queue.bytes >= QUEUE_BYTES_MAX
     return !this.#held
   }
 
@@ -122,7 +120,7 @@ export class Encoder {
   end(): void {
     this.#ending = true
     this.#guard(() => {
-      if (this.#codec === undefined && this.#queuedBytes <= WHOLE_BYTES_MAX) this.#endWhole()
+      if (this.#codec === undefined && this.#queue.bytes <= WHOLE_BYTES_MAX) this.#endWhole()
       else this.#feed()
     })
   }
@@ -132,8 +130,7 @@ export class Encoder {
     if (this.#over) return
     this.#over = true
     this.#count.running--
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#queue.take()
     this.#codec?.destroy()
   }
 
@@ -157,12 +154,12 @@ export class Encoder {
     const { status, reason } = this.#answer
     this.#downstream.respond(status, reason, this.#fields, CHUNKED, -1)
     this.#owner.encoderBegun()
-    if (this.#queuedBytes === 0) this.#downstream.flush()
+    if (this.#queue.bytes === 0) this.#downstream.flush()
   }
 
   /** Gives what waits to the codec when that has nothing to do. */
   #feed(): void {
-    if (this.#over || this.#busy || (this.#queuedBytes === 0 && !this.#ending)) return
+    if (this.#over || this.#busy || (this.#queue.bytes === 0 && !this.#ending)) return
     this.#begin()
     const codec = this.#codec ?? this.#open()
     const piece = this.#take()
@@ -183,16 +180,14 @@ export class Encoder {
   }
 
   #release(): void {
-    if (!this.#held || this.#paused || this.#over || this.#ending || this.#queuedBytes >= QUEUE_BYTES_MAX) return
+    if (!this.#held || this.#paused || this.#over || this.#ending || this.#queue.bytes >= QUEUE_BYTES_MAX) return
     this.#held = false
     this.#owner.encoderReady()
   }
 
   #take(): Buffer {
-    const piece = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue)
-    this.#queue = []
-    this.#queuedBytes = 0
-    return piece
+    const blocks = this.#queue.take()
+    return blocks.length === 1 ? (blocks[0] as Buffer) : Buffer.concat(blocks)
   }
 
   #open(): Codec {
