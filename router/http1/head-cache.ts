@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../serve/errors.ts'
-import { type HeadLimits, parseRequestHead, type RequestHead } from './request-head.ts'
+import { beginning, type HeadLimits, parseRequestHead, type RequestHead } from './request-head.ts'
 import { parseResponseHead, type ResponseHead } from './response-head.ts'
 
 const SLOTS = 256
@@ -28,7 +28,8 @@ export class HeadCache {
     const known = this.#requests.get(hash, text, '')
     if (known !== undefined) return known
     const head = parseRequestHead(text, this.#limits)
-    if (typeof head !== 'string' && head.fields.length < CHARS_MAX) this.#requests.put(hash, text, '', head)
+    if (typeof head !== 'string' && head.fields.length < CHARS_MAX && this.#requests.put(hash, text, '', head))
+      head.beginning = copyOf(beginning(head, head.fields))
     return head
   }
 
@@ -55,17 +56,24 @@ class Memory<T> {
     return this.#texts[slot] === text && this.#methods[slot] === method ? this.#heads[slot] : undefined
   }
 
-  put(hash: number, text: string, method: string, head: T): void {
+  /** Returns whether it is kept from now on. */
+  put(hash: number, text: string, method: string, head: T): boolean {
     const slot = hash & (SLOTS - 1)
     if (this.#seen[slot] !== hash) {
       this.#seen[slot] = hash
-      return
+      return false
     }
-    if (text.length > CHARS_MAX) return
+    if (text.length > CHARS_MAX) return false
     this.#texts[slot] = text
     this.#methods[slot] = method
     this.#heads[slot] = head
+    return true
   }
+}
+
+/** Text that was put together stays in pieces until somebody writes it; a copy is one piece. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Over the first characters, where targets differ, and then every seventh: a guess, as the texts are compared. */

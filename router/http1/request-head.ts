@@ -40,6 +40,8 @@ export interface RequestHead {
   readonly loop: string
   /** What the access log says of it, made when it is first asked: a head that comes again and again is read once (see head-cache.ts). */
   inLog: HeadInLog | undefined
+  /** {@link beginning} of it in one piece, where it has come again; else ''. */
+  beginning: string
 }
 
 /** The parts of an access line that depend on the head alone. */
@@ -252,7 +254,18 @@ export function parseRequestHead(head: string, limits: HeadLimits, version?: '2.
     acceptEncoding,
     loop,
     inLog: undefined,
+    beginning: '',
   }
+}
+
+/** How a request begins on its way to the app: its line, its host, and the header lines that pass on. */
+export function beginning(head: RequestHead, fields: string): string {
+  return `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${fields}`
+}
+
+/** A copy that differs. */
+export function changed(head: RequestHead, change: Partial<RequestHead>): RequestHead {
+  return { ...head, ...change, beginning: '' }
 }
 
 /** Why a head is no request: the names of HTTP versions we do not speak get 505, all else 400. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type HeadLimits, parseRequestHead, type RequestHead } from '../http1/request-head.ts'
+import { changed, type HeadLimits, parseRequestHead, type RequestHead } from '../http1/request-head.ts'
 import type { ErrorCode } from '../serve/errors.ts'
 import type { FieldSink } from './hpack/decoder.ts'
 import { FIELD_OVERHEAD_BYTES, type Field } from './hpack/table.ts'
@@ -163,7 +163,7 @@ export class RequestFields implements FieldSink {
     this.#entries[pathAt] = this.#knownEntries[pathAt] as Field
     if (isSame) return known
     const raw = `${head.method} ${target}${head.raw.slice(head.method.length + 1 + head.target.length)}`
-    return { head: { ...head, raw, target }, tunnel: false }
+    return { head: changed(head, { raw, target }), tunnel: false }
   }
 
   #readAll(ended: boolean, body: string | undefined): Http2Request | ErrorCode | typeof MALFORMED {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { BodyLength } from '../http1/body.ts'
 import type { RequestHead } from '../http1/request-head.ts'
 import type { AppLoad } from '../table/app-load.ts'
@@ -107,7 +108,7 @@ export class Exchange {
   upstreamAnsweredAt = 0
   /** How long a new connection to the endpoint took; 0 where a kept one was used. */
   connectMs = 0
-  /** When it was recorded. */
+  /** When its last byte was there, or else when it was recorded; 0 before. */
   endedAt = 0
   attempts = 0
   /** Bytes of its body that were gathered, counted for the worker until it is recorded. */

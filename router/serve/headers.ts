@@ -1,12 +1,14 @@
 import { randomFillSync } from 'node:crypto'
 import { corsLines } from '../edge/cors.ts'
 import { CHUNKED } from '../http1/body.ts'
+import { beginning } from '../http1/request-head.ts'
 import type { RouterSettings } from '../table/route.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
 // Our name in CDN-Loop. A router may stand before another of ours, and that before a third; an app whose endpoint is a router goes round.
 const LOOP_NAME = 'drycc'
+const LOOP_LINE = `CDN-Loop: ${LOOP_NAME}\r\n`
 const LOOP_COUNT_MAX = 3
 const LOOP_ENTRY = new RegExp(`(?:^|,)[\\t ]*${LOOP_NAME}[\\t ]*(?=,|$)`, 'g')
 
@@ -21,14 +23,12 @@ export function goesInCircle(loop: string): boolean {
  * Our own lines stand after everything that Connection could remove, so that no client can take them away.
  */
 export function requestText(exchange: Exchange): string {
-  const { head, origin, downstream, table } = exchange
-  const settings = table.settings
-  const trusted = head.trustedFields !== '' && downstream.client.trusted(settings)
-  let text =
-    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${head.host}\r\n${exchange.fields}${origin.lines}` +
-    (head.loop === '' ? `CDN-Loop: ${LOOP_NAME}\r\n` : `CDN-Loop: ${head.loop}, ${LOOP_NAME}\r\n`)
+  const { head, fields, origin } = exchange
+  let text = (head.beginning !== '' && fields === head.fields ? head.beginning : beginning(head, fields)) + origin.lines
+  text += head.loop === '' ? LOOP_LINE : `CDN-Loop: ${head.loop}, ${LOOP_NAME}\r\n`
   const requestStart = exchange.route?.policy.requestStart === true
-  if (trusted) text += requestStart ? head.trustedFields.replace(/^x-request-start:[^\r]*\r\n/gim, '') : head.trustedFields
+  if (head.trustedFields !== '' && exchange.downstream.client.trusted(exchange.table.settings))
+    text += requestStart ? head.trustedFields.replace(/^x-request-start:[^\r]*\r\n/gim, '') : head.trustedFields
   if (requestStart) text += `X-Request-Start: t=${(Date.now() / 1000).toFixed(3)}\r\n`
   if (exchange.requestId !== '') text += idLines(exchange)
   else if (head.idFields !== '') text += head.idFields
@@ -66,18 +66,27 @@ export function errorLine(code: ErrorCode, settings: RouterSettings): string {
   return settings.errorHeader === undefined ? '' : `${settings.errorHeader}: ${code}\r\n`
 }
 
-const ID_BYTES = 16
-const random = Buffer.allocUnsafe(ID_BYTES * 1024)
+// Sixteen ids are written at once, and each is a piece of that text: who remembers one keeps half a kilobyte.
+const ID_DIGITS = 32
+const TEXT_BYTES = (16 * ID_DIGITS) / 2
+const random = Buffer.allocUnsafe(64 * TEXT_BYTES)
 let used = random.length
+let ids = ''
+let idAt = 0
 
 /** 32 random hexadecimal digits; the random bytes are drawn for 1024 ids at once. */
 export function newRequestId(): string {
-  if (used === random.length) {
-    randomFillSync(random)
-    used = 0
+  if (idAt === ids.length) {
+    if (used === random.length) {
+      randomFillSync(random)
+      used = 0
+    }
+    ids = random.toString('hex', used, used + TEXT_BYTES)
+    used += TEXT_BYTES
+    idAt = 0
   }
-  used += ID_BYTES
-  return random.toString('hex', used - ID_BYTES, used)
+  idAt += ID_DIGITS
+  return ids.slice(idAt - ID_DIGITS, idAt)
 }
 
 /** The same lines go to the app and to the client. */

@@ -121,6 +121,11 @@ export class RecentRequests {
   }
 }
 
+/** A piece of a longer text keeps all of that. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
 /** One app's entries in places that are used again and again. */
 class Ring {
   app = ''
@@ -177,7 +182,7 @@ class Ring {
     words[w + METHOD] = head.method.length > 12 ? head.method.slice(0, 12) : head.method
     words[w + CODE] = exchange.code ?? ''
     words[w + ENDPOINT] = exchange.endpoint?.key ?? ''
-    words[w + REQUEST_ID] = exchange.requestId
+    words[w + REQUEST_ID] = copyOf(exchange.requestId)
     words[w + TRACE_ID] = exchange.traceId
   }
 

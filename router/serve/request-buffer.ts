@@ -1,3 +1,4 @@
+import { changed } from '../http1/request-head.ts'
 import type { Route } from '../table/route.ts'
 import { type ErrorCode, errorReply } from './errors.ts'
 import type { Exchange, RequestSink } from './exchange.ts'
@@ -39,7 +40,7 @@ export class RequestBuffer implements RequestSink {
     // The client waits for this word before it sends anything, and the app is not asked yet.
     if (head.expectsContinue) {
       downstream.inform(100, 'Continue', '')
-      this.#exchange.head = { ...head, expectsContinue: false }
+      this.#exchange.head = changed(head, { expectsContinue: false })
     }
     downstream.readBody()
   }
@@ -83,7 +84,7 @@ export class RequestBuffer implements RequestSink {
       this.#begin('', this.#gathered.take(), trailers)
       return
     }
-    this.#exchange.head = { ...this.#exchange.head, length: bytes }
+    this.#exchange.head = changed(this.#exchange.head, { length: bytes })
     const pieces = this.#gathered.take()
     if (bytes > TEXT_BYTES_MAX) this.#begin('', pieces)
     else this.#begin(Buffer.concat(pieces).toString('latin1'), [])

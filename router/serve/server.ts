@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { performance } from 'node:perf_hooks'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { RecentRequest } from '../../kernel/contract.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -270,7 +271,7 @@ class Worker implements Server, Phases, ConnectionHost, ListenerHost {
   record(exchange: Exchange): void {
     if (exchange.recorded) return
     exchange.recorded = true
-    exchange.endedAt = performance.now()
+    if (exchange.endedAt === 0) exchange.endedAt = performance.now()
     if (exchange.load !== undefined) exchange.load.requests--
     if (exchange.heldBytes > 0) this.buffered.held -= exchange.heldBytes
     this.#tally.count(exchange)
