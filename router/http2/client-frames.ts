@@ -13,6 +13,8 @@ import { TrailingFields } from './trailing-fields.ts'
 /** A body up to this that came with its head goes on with it as one string, so that the request can be sent again. */
 const INLINE_BODY_BYTES_MAX = 16 * 1024
 
+const LEFT_OUT_MAX = 16
+
 /** What a client sends, RFC 9113: requests. */
 export class ClientFrames extends FrameIntake<Stream> {
   /** The highest stream that the client has opened. */
@@ -23,6 +25,8 @@ export class ClientFrames extends FrameIntake<Stream> {
   readonly #fields: RequestFields
   /** Of a request without body; the terms are the settings by which it was read. */
   readonly #last = new LastBlock<Http2Request>()
+  /** Numbers that the client has passed over, the latest: streams that never were. Nobody does that in good faith. */
+  readonly #leftOut: { readonly from: number; readonly to: number }[] = []
 
   constructor(session: Session, host: SessionHost, calm: Calm) {
     super(session, calm, { ...host.limits, grantsAtOnce: false })
@@ -45,14 +49,14 @@ export class ClientFrames extends FrameIntake<Stream> {
     return id > this.lastStream || id % 2 === 0
   }
 
-  protected headersFault(id: number, ends: boolean): Http2Code {
+  protected headersFault(id: number): Http2Code {
     if (id % 2 === 0) return CODE.protocolError
     if (id > this.lastStream) return CODE.noError
     const known = this.streams.get(id)
-    if (known === undefined) return this.resets.has(id) ? CODE.noError : CODE.streamClosed
-    if (known.remoteEnded) return CODE.streamClosed
-    // A second block is the trailer, and with it the request must end.
-    return ends ? CODE.noError : CODE.protocolError
+    if (known !== undefined) return known.remoteEnded ? CODE.streamClosed : CODE.noError
+    if (this.resets.has(id)) return CODE.noError
+    // RFC 9113 §5.1.1: the numbers of new streams grow; one that was left out cannot be used any more.
+    return this.#leftOut.some(({ from, to }) => from <= id && id <= to) ? CODE.protocolError : CODE.streamClosed
   }
 
   protected readBlock(id: number, bytes: Buffer, end: number, stop: number): boolean {
@@ -83,7 +87,8 @@ export class ClientFrames extends FrameIntake<Stream> {
     const fields = new TrailingFields(this.#host.limits.trailerBytesMax, true)
     if (!this.decoder.decode(block.bytes, block.start, block.end, fields)) return this.wrong(CODE.compressionError)
     if (stream === undefined) return true
-    if (fields.isMalformed) stream.broken(CODE.protocolError)
+    // A second block is the trailer, and with it the request must end.
+    if (fields.isMalformed || !block.ends) stream.broken(CODE.protocolError)
     else stream.requestTrailers(fields.lines)
     this.touch(stream)
     return true
@@ -97,6 +102,7 @@ export class ClientFrames extends FrameIntake<Stream> {
     const { version } = this.decoder
     const again = block.ends ? this.#last.find(block, version, settings) : undefined
     if (again === undefined && !this.#decode(settings.http2FieldBytesMax)) return false
+    if (id - this.lastStream > 2) this.#leaveOut(this.lastStream + 1, id - 1)
     this.lastStream = id
     if (this.streams.size >= host.limits.streamsMax || session.goingAway) {
       session.sendReset(id, CODE.refusedStream)
@@ -146,6 +152,11 @@ export class ClientFrames extends FrameIntake<Stream> {
     const next = end + FRAME_HEAD + length
     const fits = length <= INLINE_BODY_BYTES_MAX && length <= this.window.left && next <= stop
     return fits && (read32(bytes, end + 5) & WINDOW_MAX) === id ? next : end
+  }
+
+  #leaveOut(from: number, to: number): void {
+    this.#leftOut.push({ from, to })
+    if (this.#leftOut.length > LEFT_OUT_MAX) this.#leftOut.shift()
   }
 
   /** Answers what was no request that could be served. */

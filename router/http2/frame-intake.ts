@@ -134,7 +134,7 @@ export abstract class FrameIntake<S extends ReceivingStream> implements FrameSin
   /** Whether a stream was never opened, by either side. */
   protected abstract isIdle(id: number): boolean
   /** Whether a header block may come for a stream. @returns noError when it may */
-  protected abstract headersFault(id: number, ends: boolean): Http2Code
+  protected abstract headersFault(id: number): Http2Code
   /** Acts on the block that is whole now. @param stop where the bytes end that are here after its frame */
   protected abstract readBlock(id: number, bytes: Buffer, end: number, stop: number): boolean
   /** DATA came for a stream that is over, and not by our reset. */
@@ -194,7 +194,7 @@ export abstract class FrameIntake<S extends ReceivingStream> implements FrameSin
   }
 
   #headers(flags: number, id: number, bytes: Buffer, start: number, end: number, stop: number): boolean {
-    const fault = this.headersFault(id, (flags & FLAG.endStream) !== 0)
+    const fault = this.headersFault(id)
     if (fault !== CODE.noError) return this.wrong(fault)
     const code = this.block.begin(flags, id, bytes, start, end)
     return code === CODE.noError ? this.#fragment(id, bytes, end, stop) : this.wrong(code)

@@ -11,12 +11,18 @@ export class PeerSettings {
   /** Whether it takes an extended CONNECT (RFC 8441 §3); of an app only. */
   connectProtocol = false
 
-  /** Reads the payload of a SETTINGS frame. @returns an error code for the connection; noError when all is well */
-  read(bytes: Buffer, start: number, end: number): Http2Code {
+  /**
+   * Reads the payload of a SETTINGS frame.
+   *
+   * @param encoder is told each size of the table that it names, as a small one counts even if a larger follows (RFC 7541 §4.2)
+   * @returns an error code for the connection; noError when all is well
+   */
+  read(bytes: Buffer, start: number, end: number, encoder: { tableBytesMax: number }): Http2Code {
     for (let at = start; at < end; at += SETTING_BYTES) {
       const value = read32(bytes, at + 2)
       switch (((bytes[at] as number) << 8) | (bytes[at + 1] as number)) {
         case SETTING.headerTableSize:
+          if (value !== this.headerTableBytesMax) encoder.tableBytesMax = value
           this.headerTableBytesMax = value
           break
         case SETTING.enablePush:

@@ -136,10 +136,8 @@ export class Sender {
   configure(bytes: Buffer, start: number, end: number, streams: Iterable<SendingStream>): Http2Code {
     const { peer } = this
     const windowBefore = peer.initialWindow
-    const tableBefore = peer.headerTableBytesMax
-    const code = peer.read(bytes, start, end)
+    const code = peer.read(bytes, start, end, this.#encoder)
     if (code !== CODE.noError) return code
-    if (peer.headerTableBytesMax !== tableBefore) this.#encoder.tableBytesMax = peer.headerTableBytesMax
     this.outbox.frame(0, FRAME.settings, FLAG.ack, 0)
     const change = peer.initialWindow - windowBefore
     if (change === 0) return CODE.noError

@@ -229,6 +229,24 @@ const CASES: readonly Case[] = [
     section: '5.1.1',
     name: 'a stream with a lower number than the last',
     send: [headers(5, GET), headers(3, GET)],
+    outcome: connectionError(P),
+  },
+  {
+    section: '5.1.1',
+    name: 'a stream that was left out at the beginning',
+    send: [headers(9, GET), headers(11, GET), headers(1, GET)],
+    outcome: connectionError(P),
+  },
+  {
+    section: '5.1.1',
+    name: 'a stream beside those that were left out is closed',
+    send: [headers(1, GET), headers(9, GET), headers(1, GET)],
+    outcome: connectionError(CODE.streamClosed),
+  },
+  {
+    section: '5.1',
+    name: 'closed by RST_STREAM: CONTINUATION',
+    send: [headers(1, POST, OPEN), reset(1), frame(FRAME.continuation, OPEN, 1, block([['a', 'b']]))],
     outcome: connectionError(P, CODE.streamClosed),
   },
   { section: '5.1.1', name: 'numbers may be left out', send: [headers(101, GET)], outcome: status(101, 200) },
@@ -810,22 +828,53 @@ suite('HTTP/2 (RFC 9113)', () => {
   })
 
   for (const { section, name, send, next, outcome, first } of CASES) {
-    test(`${section}: ${name}`, async () => {
-      const client = new RawHttp2(bed.httpsPort, first)
-      clients.push(client)
-      client.send(...send)
-      if (next !== undefined) {
-        await client.ended(next.after)
-        client.send(...next.send)
-      }
-      await judge(client, outcome)
-      assert.deepEqual(faults, [])
-      client.destroy()
-    })
+    for (const how of ['at once', 'frame by frame']) {
+      test(`${section}: ${name}, ${how}`, async () => {
+        const client = new RawHttp2(bed.httpsPort, first)
+        clients.push(client)
+        if (how === 'at once') client.send(...send)
+        else await sendSlowly(client, send)
+        if (next !== undefined) {
+          await client.ended(next.after)
+          client.send(...next.send)
+        }
+        await judge(client, outcome)
+        assert.deepEqual(faults, [])
+        client.destroy()
+      })
+    }
   }
+
+  test('6.5.3: a table that SETTINGS empty and grow again is emptied by the next block', async () => {
+    const client = new RawHttp2(bed.httpsPort)
+    clients.push(client)
+    client.send(headers(1, GET))
+    await client.ended(1)
+    client.send(settings([SETTING.headerTableSize, 0], [SETTING.headerTableSize, 4096]), headers(3, GET))
+    assert.equal((await client.headersOf(3))?.fields?.[':status'], '200')
+    const first = client.frames.find(({ type, stream }) => type === FRAME.headers && stream === 3)
+    // RFC 7541 §4.2: the least that was set since the last block, then the last.
+    assert.equal(first?.payload.subarray(0, 4).toString('hex'), '203fe11f')
+  })
+  test('8.1: a second HEADERS without END_STREAM costs its stream only', async () => {
+    const client = new RawHttp2(bed.httpsPort)
+    clients.push(client)
+    client.send(headers(1, POST, OPEN), headers(1, [['x-trailer', '1']], OPEN), headers(3, GET))
+    assert.equal((await client.headersOf(3))?.fields?.[':status'], '200')
+    assert.equal(read32(client.frames.find(({ type }) => type === FRAME.reset)?.payload as Buffer, 0), P)
+  })
 
   test('there are more than 100 cases', () => assert.ok(CASES.length > 100))
 })
+
+/** Each piece by itself, and so late that whatever it leads to has been sent, an answer of the app included. */
+async function sendSlowly(client: RawHttp2, pieces: readonly Uint8Array[]): Promise<void> {
+  for (const piece of pieces) {
+    if (client.closed) return
+    client.send(piece)
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  }
+}
 
 async function judge(client: RawHttp2, outcome: Outcome): Promise<void> {
   if (outcome === 'alive') {
