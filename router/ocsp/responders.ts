@@ -31,19 +31,18 @@ export class Responders {
   }
 
   /**
-   * @param isFresh asks caches not to answer by themselves
+   * @param isPost by POST in any case: no cache answers that, and some responders know nothing else
    * @returns OCSPResponse, DER, of which nothing is checked yet
    * @throws {Error} saying, as the end of a sentence, what the responder did
    */
-  async ask({ url, request }: Question, signal: AbortSignal, isFresh: boolean): Promise<Buffer> {
+  async ask({ url, request }: Question, signal: AbortSignal, isPost: boolean): Promise<Buffer> {
     if (!mayNameHost(url, this.#mayConnect)) throw new Error(`${url.hostname} has no address on the public internet`)
     const whole = AbortSignal.any([signal, AbortSignal.timeout(this.#waitMs)])
     const short = `${url.href.replace(/\/$/, '')}/${encodeURIComponent(request.toString('base64'))}`
-    const isGet = url.search === '' && short.length <= GET_URL_LENGTH_MAX
+    const isGet = !isPost && url.search === '' && short.length <= GET_URL_LENGTH_MAX
     const headers = {
       ...{ accept: 'application/ocsp-response', 'user-agent': 'drycc' },
       ...(isGet ? {} : { 'content-type': 'application/ocsp-request' }),
-      ...(isFresh && { 'cache-control': 'no-cache' }),
     }
     try {
       const answer = await this.#http.stream(isGet ? 'GET' : 'POST', isGet ? short : url.href, isGet ? undefined : request, {

@@ -8,7 +8,7 @@ import { type Question, readSubject, type Subject } from './subject.ts'
 export interface StapleHost {
   readonly log: Log
   /** See {@link Responders.ask}; absent: no responder is asked, as the operator wishes. */
-  readonly ask?: (question: Question, signal: AbortSignal, isFresh: boolean) => Promise<Buffer>
+  readonly ask?: (question: Question, signal: AbortSignal, isPost: boolean) => Promise<Buffer>
   readonly now?: () => number
   /** The least between two questions about one certificate. */
   readonly againMsMin?: number
@@ -58,6 +58,8 @@ export class Staple {
   /** Why there is no newer response, as the end of a sentence. */
   #reason: string | undefined
   #revokedAtMs = 0
+  /** The way by which it is asked; the other one after each failure. */
+  #isPost = false
   /** Of the question under way. */
   #asking: AbortController | undefined
   #again: NodeJS.Timeout | undefined
@@ -89,7 +91,7 @@ export class Staple {
     this.#asking = new AbortController()
     try {
       const { question } = readSubject(this.#chain)!
-      const bytes = await this.#host.ask!(question!, this.#asking.signal, this.#state === 'failing')
+      const bytes = await this.#host.ask!(question!, this.#asking.signal, this.#isPost)
       if (!this.#isGone) this.#take(bytes, readResponse(bytes, question!, this.#nowMs))
     } catch (error) {
       if (!this.#isGone) this.#failed((error as Error).message)
@@ -126,6 +128,7 @@ export class Staple {
 
   #failed(reason: string): void {
     this.#owner.asked('failed')
+    this.#isPost = !this.#isPost
     this.#reason = reason.slice(0, 300)
     // Whatever else is wrong, it was revoked.
     if (this.#state !== 'revoked') this.#turn('failing')

@@ -15,6 +15,7 @@ suite('Stapler', () => {
   let shown: Map<string, Uint8Array>
   let askedAt: number[]
   let signals: AbortSignal[]
+  let ways: string[]
   let faults: string[]
   let lines: string[]
   /** What the responder does. */
@@ -22,10 +23,11 @@ suite('Stapler', () => {
 
   const start = (isOff = false) => {
     shown = new Map()
-    ;[askedAt, signals, faults, lines] = [[], [], [], []]
+    ;[askedAt, signals, ways, faults, lines] = [[], [], [], [], []]
     stapler = new Stapler({
       ...(!isOff && {
-        ask: (_question, signal) => {
+        ask: (_question, signal, isPost) => {
+          ways.push(isPost ? 'POST' : 'GET')
           askedAt.push(Date.now())
           signals.push(signal)
           return answer(signal)
@@ -141,6 +143,17 @@ suite('Stapler', () => {
     assert.ok(isShown())
     assert.equal(stapler.faultOf('shop/www-cert'), undefined)
     assert.deepEqual(faults, ['shop/www-cert', 'shop/www-cert'])
+  })
+
+  test('asks the other way after a failure, and stays with what works', async () => {
+    answer = async () => (ways.at(-1) === 'GET' ? Buffer.from('no OCSP') : ocspResponse(issuer, leaf, { until: 4 * HOUR_MS }))
+    await take(['shop/www-cert', leaf.certificate])
+    assert.ok(!isShown())
+    await pass(10_000)
+    assert.ok(isShown())
+    await pass(4 * HOUR_MS)
+    assert.ok(ways.length > 2)
+    assert.deepEqual(new Set(ways.slice(1)), new Set(['POST']))
   })
 
   test('has one question under way, gives it up with its certificate, and hears no late answer', async () => {
