@@ -50,7 +50,7 @@ export class Staple {
   readonly #host: StapleHost
   readonly #owner: StapleOwner
   /** PEM; the question is read out of it each time, as an issuer in memory weighs more than a response. */
-  readonly #chain: string
+  #chain: string
   readonly #backoff = new Backoff(FAILED_MS)
   #state: 'new' | 'good' | 'failing' | 'revoked' = 'new'
   #isGone = false
@@ -87,17 +87,26 @@ export class Staple {
 
   /** Asks its responder, once at a time; never rejects. */
   async ask(): Promise<void> {
-    if (this.#isGone) return
+    if (this.#isGone || this.#asking) return
     this.#asking = new AbortController()
     try {
-      const { question } = readSubject(this.#chain)!
-      const bytes = await this.#host.ask!(question!, this.#asking.signal, this.#isPost)
-      if (!this.#isGone) this.#take(bytes, readResponse(bytes, question!, this.#nowMs))
+      const question = readSubject(this.#chain)!.question!
+      const bytes = await this.#host.ask!(question, this.#asking.signal, this.#isPost)
+      if (!this.#isGone) this.#take(bytes, readResponse(bytes, question, this.#nowMs))
     } catch (error) {
       if (!this.#isGone) this.#failed((error as Error).message)
     } finally {
       this.#asking = undefined
     }
+  }
+
+  /** Takes another chain behind the same certificate, of which can be asked. @returns whether to {@link ask} now, as it went wrong before */
+  mend(chain: string): boolean {
+    if (chain === this.#chain) return false
+    this.#chain = chain
+    if (this.#state !== 'failing' || this.#asking) return false
+    clearTimeout(this.#again)
+    return true
   }
 
   /** Gives up the question under way, and asks no more. */

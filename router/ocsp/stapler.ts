@@ -154,12 +154,13 @@ export class Stapler implements StapleOwner {
   #stapleOf(chain: string, secret: string): Staple | undefined {
     const subject = this.#subjectOf(chain, secret)
     if (!subject) return undefined
+    const reason = this.#options.ask ? subject.reason : 'OCSP is off in this router (ROUTER_OCSP)'
     const known = this.#staples.get(subject.key)
     if (known) {
       known.secrets.add(secret)
+      if (reason === undefined && known.mend(chain)) this.due(known)
       return known
     }
-    const reason = this.#options.ask ? subject.reason : 'OCSP is off in this router (ROUTER_OCSP)'
     if (reason !== undefined) this.#options.log.debug('certificate without OCSP', { secret, reason })
     if (reason !== undefined && !subject.isRequired) return undefined
     const staple = new Staple(subject, chain, secret, this.#options, this, reason)

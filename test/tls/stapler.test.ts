@@ -55,8 +55,8 @@ suite('Stapler', () => {
   const leaf = issue(issuer, ['shop.test'], { ocsp: 'http://ocsp.test' })
   const must = issue(issuer, ['must.test'], { ocsp: 'http://ocsp.test', mustStaple: true })
   const says = (saying: Saying) => async () => ocspResponse(issuer, leaf, saying)
-  const take = async (...entries: [secret: string, pem: string | null][]) => {
-    stapler.take(entries.map(([secret, pem]) => [secret, pem === null ? null : certificate(pem + issuer.certificate)]))
+  const take = async (...entries: [secret: string, pem: string | null, behind?: string][]) => {
+    stapler.take(entries.map(([secret, pem, behind = issuer.certificate]) => [secret, pem === null ? null : certificate(pem + behind)]))
     await settle()
   }
   /** Time goes by, a step at a time, and whatever is due is done. */
@@ -154,6 +154,25 @@ suite('Stapler', () => {
     await pass(4 * HOUR_MS)
     assert.ok(ways.length > 2)
     assert.deepEqual(new Set(ways.slice(1)), new Set(['POST']))
+  })
+
+  test('asks at once when the chain behind its certificate is mended', async () => {
+    answer = says({})
+    // Of the same name, with another key.
+    await take(['shop/www-cert', leaf.certificate, authority('Test Issuer').certificate], ['shop/must-cert', must.certificate, ''])
+    assert.equal(askedAt.length, 0)
+    assert.match(stapler.faultOf('shop/must-cert') ?? '', /as its issuer’s certificate does not stand behind it/)
+    await take(['shop/www-cert', leaf.certificate])
+    assert.equal(askedAt.length, 1)
+    assert.ok(isShown())
+    // A copy without it takes nothing away.
+    await take(['other/www-cert', leaf.certificate, ''])
+    answer = async () => ocspResponse(issuer, must)
+    await take(['shop/must-cert', must.certificate])
+    assert.equal(shown.size, 2)
+    assert.equal(stapler.faultOf('shop/must-cert'), undefined)
+    await pass(HOUR_MS)
+    assert.equal(askedAt.length, 2)
   })
 
   test('has one question under way, gives it up with its certificate, and hears no late answer', async () => {
