@@ -5,7 +5,10 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** As the router starts its workers (see ARCHITECTURE.md, performance); the same for every peer on Node. */
-const NODE_FLAGS = ['--max-semi-space-size=16', '--min-semi-space-size=16', '--single-threaded-gc']
+const NODE_FLAGS = [
+  ...['--max-semi-space-size=16', '--min-semi-space-size=16'],
+  ...['--no-parallel-scavenge', '--no-concurrent-array-buffer-sweeping', '--no-memory-reducer'],
+]
 const START_TIMEOUT_MS = 20_000
 
 /** What is measured has the first core for itself; load and origin have the others. */
