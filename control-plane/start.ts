@@ -173,7 +173,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
       run: (release, command, onStart) =>
         runCommand(release, command, { api, cluster, workloads, signal: stopping.signal, timeoutMs: config.runTimeoutMs, onStart }),
     })
-    domainRoutes(routes, { records, deployer, platformLog, platformDomain: config.platformDomain, reservedNames: config.reservedNames })
+    domainRoutes(routes, { records, deployer, platformLog, platformDomain, reservedNames: config.reservedNames, mode: config.acmeDomains })
     certificateRoutes(routes, { records, deployer })
     serviceRoutes(routes, { records, deployer, platformLog })
     pageRoutes(routes, { pages, deployer, platformLog })

@@ -163,6 +163,8 @@ export class Worker {
 
   /** Stops accepting and lets what runs finish, until the deadline. */
   drain(deadlineMs: number): Promise<void> {
+    // Another router will have their certificates.
+    this.#names.stop()
     return this.#server.drain(deadlineMs)
   }
 

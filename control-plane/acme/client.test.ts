@@ -122,6 +122,26 @@ suite('problemOf()', () => {
   })
 })
 
+suite('AcmeProblem.concerns()', () => {
+  const concerns = (detail: string, domain = 'www.shop.example') => new AcmeProblem(429, 'rateLimited', detail).concerns(domain)
+  for (const detail of [
+    'too many certificates (50) already issued for "shop.example" in the last 168h0m0s, retry after 2026-01-01 00:00:00 UTC: see https://ca.test/docs/',
+    'too many failed authorizations (5) for "www.shop.example" in the last 1h0m0s',
+    'too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s',
+    'Limit; www.shop.example: too many orders',
+    'too many for shop.example.',
+  ])
+    test(`is so for: ${detail}`, () => assert.ok(concerns(detail)))
+  for (const detail of [
+    'too many new orders (300) from this account in the last 3h0m0s, retry after 2026-01-01: see https://shop.example/docs/',
+    'Service busy; retry later',
+    'too many certificates for "other.example"',
+    'too many for "myshop.example" and "www.shop.example.net"',
+    'example',
+  ])
+    test(`is not so for: ${detail}`, () => assert.ok(!concerns(detail)))
+})
+
 suite('retryAfter()', () => {
   for (const [text, ms] of [
     ['120', 120_000],

@@ -355,7 +355,7 @@ export class Issuer {
   async #fail(record: Automatic, authority: Authority, error: unknown): Promise<void> {
     const failure = failureOf(error)
     const nowMs = Date.now()
-    if (error instanceof AcmeProblem && (error.status === 429 || error.type === 'rateLimited'))
+    if (error instanceof AcmeProblem && error.isLimit && !error.concerns(record.domain))
       await this.#options.authorities.pause(authority, nowMs + (error.retryAfterMs ?? PAUSE_MS))
     const chance = Math.random()
     const next = await this.#change(record, standing => failed(standing, failure, nowMs, chance))

@@ -14,12 +14,33 @@ export class AcmeProblem extends Error {
     this.retryAfterMs = retryAfterMs
   }
 
+  /** Whether the server has had too many of something. */
+  get isLimit(): boolean {
+    return this.status === 429 || this.type === 'rateLimited'
+  }
+
+  /**
+   * Whether it is said of a domain, or of one above it: authorities bound what is ordered for one registered domain and for one set of names, and
+   * say so in words alone; what is said of neither holds for the account.
+   */
+  concerns(domain: string): boolean {
+    const said = this.message.toLowerCase()
+    const labels = domain.split('.')
+    const names = labels.slice(0, -1).map((_, index) => labels.slice(index).join('.'))
+    return /exact set of (?:domains|identifiers|names)/.test(said) || names.some(name => isNamed(said, name))
+  }
+
   /** Whether another attempt with the same request makes sense soon: the fault is the server's or the network's. */
   get isPassing(): boolean {
-    return (
-      this.status >= 500 || this.status === 429 || this.type === 'badNonce' || this.type === 'serverInternal' || this.type === 'rateLimited'
-    )
+    return this.status >= 500 || this.isLimit || this.type === 'badNonce' || this.type === 'serverInternal'
   }
+}
+
+/** As a whole name, not as the end of another one or a part of an address. */
+function isNamed(text: string, name: string): boolean {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1))
+    if (!/[\w./-]/.test(text[at - 1] ?? ' ') && !/^(?:[\w/-]|\.\w)/.test(text.slice(at + name.length, at + name.length + 2))) return true
+  return false
 }
 
 /** Reads a refusal; what is not JSON is told by its status. */

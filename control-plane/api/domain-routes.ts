@@ -1,5 +1,6 @@
 import type { Deployer } from '../deploy/deployer.ts'
 import { RESERVED_NAMES } from '../domain/app-name.ts'
+import { type AutomaticMode, wantsAutomatic } from '../domain/automatic-wish.ts'
 import { requiredText } from '../domain/fields.ts'
 import { canonicalHost, DOMAINS_MAX, type Domain, overlaps, parseHostname, showDomain } from '../domain/hostname.ts'
 import { invalid, missing, Refusal, unavailable } from '../domain/refusal.ts'
@@ -16,6 +17,8 @@ export interface DomainParts {
   readonly platformLog: PlatformLog
   readonly platformDomain: string
   readonly reservedNames: readonly string[]
+  /** Of automatic certificates. */
+  readonly mode: AutomaticMode
 }
 
 const TAKEN = 'Domain is already in use by another application'
@@ -34,7 +37,14 @@ export function domainRoutes(routes: Routes, parts: DomainParts): void {
       const name = parseHostname(requiredText(body, 'domain'))
       const standing = records.domains.get(name)
       // What came by itself becomes what somebody wants.
-      if (standing?.app === app.id && standing.onDemand) return created(showDomain(await records.domains.settle(name)))
+      if (standing?.app === app.id && standing.onDemand) {
+        if (!wantsAutomatic(app, parts.mode))
+          throw invalid(
+            'domain',
+            'The domain came on demand. To keep it by name, let the app have automatic certificates: drycc tls auto on',
+          )
+        return created(showDomain(await records.domains.settle(name)))
+      }
       if (records.domains.list(app.id).length >= DOMAINS_MAX) throw invalid('domain', `An app can have ${DOMAINS_MAX} domains`)
       checkFree(name, app.id, app.owner)
       const domain: Domain = { domain: name, app: app.id, owner: user.username, created: now(), updated: now() }

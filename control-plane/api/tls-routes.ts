@@ -8,7 +8,7 @@ import { canonical } from '../domain/config.ts'
 import { optionalFlag, optionalText } from '../domain/fields.ts'
 import type { Domain } from '../domain/hostname.ts'
 import { mergeIssuer, showIssuer } from '../domain/issuer.ts'
-import { type OnDemandMode, readAsk } from '../domain/on-demand.ts'
+import { type OnDemandMode, onDemandOf, readAsk } from '../domain/on-demand.ts'
 import { conflict, invalid } from '../domain/refusal.ts'
 import { now, timestamp } from '../domain/timestamp.ts'
 import type { PlatformLog } from '../platform-log.ts'
@@ -58,6 +58,7 @@ export function tlsRoutes(routes: Routes, parts: TlsParts): void {
       const issuer = mergeIssuer(body, standing, server => directories.includes(server))
       if ([enforced, automatic, issuer, onDemand, ask].every(field => field === undefined))
         throw invalid('https_enforced', 'This field is required.')
+      if (onDemand === true) checkOnDemand(ask ?? app.tls.on_demand_ask ?? '', parts.onDemand)
       const isIssuerOther = issuer !== undefined && canonical(issuer) !== canonical(standing)
       if (isIssuerOther) await records.issuers.set(app.id, issuer)
       const changed = await records.apps.update(app.id, ({ tls }) => {
@@ -67,7 +68,6 @@ export function tlsRoutes(routes: Routes, parts: TlsParts): void {
           ...{ https_enforced: enforced ?? https_enforced, certs_auto_enabled: automatic ?? certs_auto_enabled },
           ...{ certs_on_demand: onDemand ?? certs_on_demand, on_demand_ask: ask ?? on_demand_ask },
         }
-        if (onDemand === true) checkOnDemand(next.on_demand_ask, parts.onDemand)
         if (canonical(next) === canonical(standing) && !isIssuerOther) throw conflict(`${user.username} changed nothing`)
         return { tls: { uuid: randomUUID(), owner: user.username, created: now(), updated: now(), ...next } }
       })
@@ -101,13 +101,17 @@ function show(app: App, parts: TlsParts) {
   }
 }
 
-function describe(domain: Domain, app: App, { records, mode, platformDomain }: TlsParts): ServedDomain {
+function describe(domain: Domain, app: App, { records, mode, onDemand, platformDomain }: TlsParts): ServedDomain {
   const attached = domain.certificate === undefined ? undefined : records.certificates.get(domain.certificate)
   if (attached) return { domain: domain.domain, source: 'attached', name: attached.name, ...describePem(attached.certificate) }
   const known = records.automatics.get(domain.domain)
   const record = known?.app === app.id && !known.retired ? known : undefined
+  const isWithin = domain.domain.startsWith('*.') && onDemandOf(app, onDemand) !== undefined
+  const onRequest = isWithin ? 'Each name within it gets a certificate when a client asks for it and the hook allows it' : undefined
   const reason =
-    unobtainable(domain, platformDomain) ?? (wantsAutomatic(app, mode) || domain.onDemand ? progressOf(record) : whyUnwanted(mode))
+    onRequest ??
+    unobtainable(domain, platformDomain) ??
+    (wantsAutomatic(app, mode) || domain.onDemand ? progressOf(record) : whyUnwanted(mode))
   if (!record?.certificate) return { domain: domain.domain, source: 'none', reason: reason ?? 'A certificate is being ordered' }
   return { domain: domain.domain, source: 'automatic', ...describePem(record.certificate), ...(reason !== undefined && { reason }) }
 }

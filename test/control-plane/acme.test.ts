@@ -158,6 +158,21 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
     await bed.until(() => bed.lines.some(({ text }) => /^No certificate for b\.shop\.test: .* wants no orders before /.test(text)))
     assert.equal(authority.orders, 0)
   })
+  test('of one domain have to wait by themselves where the authority has issued too many for it', async () => {
+    await using world = await startWorld()
+    const { bed, authority } = world
+    const detail = 'too many certificates (50) already issued for "shop.test" in the last 168h0m0s'
+    authority.fault = path =>
+      path === '/order' ? { status: 429, type: 'rateLimited', detail, headers: { 'retry-after': '86400' } } : undefined
+    await world.post('shop', 'domains/', { domain: 'a.shop.test' })
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
+    await bed.until(() => bed.lines.some(({ text }) => text.startsWith(`No certificate for a.shop.test: ${detail}; next attempt at `)))
+    authority.fault = () => undefined
+    await world.post('shop', 'domains/', { domain: 'blog.test' })
+    await world.isServed('shop', 'blog.test')
+    const { nextAttemptAt = '', events = [] } = await world.record('a.shop.test')
+    assert.ok(Date.parse(nextAttemptAt) - Date.parse(events.at(-1)?.time ?? '') >= 86_400_000)
+  })
   test('are renewed when their authority says, which learns what they replace', async () => {
     await using world = await startWorld()
     const { bed, authority } = world

@@ -135,7 +135,20 @@ suite('Certificates on demand', { timeout: 60_000 }, () => {
     await world.post('shop', 'tls/', { certs_on_demand: true })
     await want(world, 'a.shop.test', 'b.shop.test')
     for (const name of ['a.shop.test', 'b.shop.test']) await world.isServed('shop', name)
+    const reasons = Object.fromEntries(
+      (await world.tls('shop')).certificates.map((one: { domain: string; reason?: string }) => [one.domain, one.reason]),
+    )
+    assert.match(reasons['*.shop.test'], /^Each name within it gets a certificate when a client asks/)
+    assert.equal(reasons['a.shop.test'], undefined)
+    // By name it would have no certificate.
+    assert.match(
+      String((await world.post('shop', 'domains/', { domain: 'b.shop.test' })).body.domain),
+      /came on demand\. .*drycc tls auto on/,
+    )
+    await world.post('shop', 'tls/', { certs_auto_enabled: true })
     assert.equal((await world.post('shop', 'domains/', { domain: 'b.shop.test' })).status, 201)
+    await world.isServed('shop', 'b.shop.test')
+    assert.equal(world.authority.orders, 2)
     await world.bed.call('DELETE', '/v2/apps/shop/domains/*.shop.test', { token: world.token })
     assert.deepEqual(await domains(world), ['b.shop.test', 'shop'])
   })
