@@ -5,6 +5,7 @@ import type { Timed } from '../http1/wheel.ts'
 import type { Client } from '../serve/client.ts'
 import { ERRORS, type ErrorCode } from '../serve/errors.ts'
 import type { Downstream, RequestSink } from '../serve/exchange.ts'
+import { Gathered } from '../serve/gathered.ts'
 import type { ReceivingStream } from './frame-intake.ts'
 import { CODE, type Http2Code } from './frames.ts'
 import type { Waiting } from './sender.ts'
@@ -49,8 +50,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   #relaying = false
   /** Left of a stated length; -1: unknown. */
   #answerLeft = -1
-  #queue: Buffer[] = []
-  #queuedBytes = 0
+  readonly #queue = new Gathered()
   #trailers = ''
   #finishing = false
   #localEnded = false
@@ -92,7 +92,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
 
   /** What waits for a window of the client counts as sent, as bytes that wait in a socket do. */
   get bytesSent(): number {
-    return this.#framedBytes + this.#queuedBytes
+    return this.#framedBytes + this.#queue.bytes
   }
 
   /** Whether it is a relay of bytes by now. */
@@ -132,13 +132,15 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
       stop = Math.min(end, start + this.#answerLeft)
       this.#answerLeft -= stop - start
     }
-    if (this.#queuedBytes === 0) at = this.#sendData(bytes, at, stop)
-    if (at < stop) this.#enqueue(Buffer.from(bytes.subarray(at, stop)))
+    if (this.#queue.bytes === 0) at = this.#sendData(bytes, at, stop)
+    if (at === stop) return
+    this.#queue.add(bytes, at, stop)
+    this.#stall()
   }
 
   text(body: string): void {
     // The usual: the whole of a short answer.
-    if (!this.#over && !this.#finishing && this.#answerLeft === body.length && this.#queuedBytes === 0 && this.#sendText(body)) {
+    if (!this.#over && !this.#finishing && this.#answerLeft === body.length && this.#queue.bytes === 0 && this.#sendText(body)) {
       this.#answerLeft = 0
       return
     }
@@ -158,13 +160,13 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
       return false
     }
     this.#finishing = true
-    if (this.#queuedBytes === 0) this.#endLocal()
+    if (this.#queue.bytes === 0) this.#endLocal()
     this.#session.turn()
     return true
   }
 
   get lags(): boolean {
-    return this.#queuedBytes > 0
+    return this.#queue.bytes > 0
   }
 
   onceOut(done: (lost: ErrorCode | undefined) => void): void {
@@ -181,7 +183,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
 
   flush(): boolean {
     this.#session.turn()
-    if (this.#over || (this.#queuedBytes === 0 && !this.#session.blocked)) return true
+    if (this.#over || (this.#queue.bytes === 0 && !this.#session.blocked)) return true
     this.#stall()
     return false
   }
@@ -209,7 +211,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
 
   end(): void {
     this.#finishing = true
-    if (this.#queuedBytes === 0) this.#endLocal()
+    if (this.#queue.bytes === 0) this.#endLocal()
     this.#session.turn()
   }
 
@@ -288,23 +290,14 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   // Back-pressure
 
   get hasQueue(): boolean {
-    return this.#queuedBytes > 0
+    return this.#queue.bytes > 0
   }
 
   /** Sends of what waits, as far as the windows let it. Returns whether something was sent. */
   pump(bytesMax: number): boolean {
-    let sent = 0
-    while (this.#queue.length > 0 && sent < bytesMax) {
-      const first = this.#queue[0] as Buffer
-      const at = this.#sendData(first, 0, Math.min(first.length, bytesMax - sent))
-      if (at === 0) break
-      sent += at
-      this.#takenBytes += at
-      this.#queuedBytes -= at
-      if (at === first.length) this.#queue.shift()
-      else this.#queue[0] = first.subarray(at)
-    }
-    if (this.#queuedBytes === 0 && this.#finishing) this.#endLocal()
+    const sent = this.#queue.offer(bytesMax, (bytes, start, end) => this.#sendData(bytes, start, end))
+    this.#takenBytes += sent
+    if (this.#queue.bytes === 0 && this.#finishing) this.#endLocal()
     return sent > 0
   }
 
@@ -318,7 +311,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
   expired(): void {
     const { limits, wheel } = this.#session
     if (this.#over) return
-    if (this.#queuedBytes > 0) {
+    if (this.#queue.bytes > 0) {
       const taken = this.#takenBytes
       this.#takenBytes = 0
       if (taken >= (limits.bodyBytesPerSecondMin * limits.sendStallMs) / 1000) {
@@ -375,12 +368,6 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     const isOut = sender.text(this, body)
     this.#framedBytes += sender.bytesWritten - before
     return isOut
-  }
-
-  #enqueue(bytes: Buffer): void {
-    this.#queue.push(bytes)
-    this.#queuedBytes += bytes.length
-    this.#stall()
   }
 
   #stall(): void {
@@ -457,8 +444,7 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     // What was kept will never go on; its window is the connection's, and others need it.
     if (this.#kept !== undefined) this.#session.grant(this.#kept.size)
     this.#kept = undefined
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#queue.take()
     this.#session.left(this, this.#localEnded && this.#remoteEnded)
     this.#tellOut(lost)
   }

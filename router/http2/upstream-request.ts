@@ -1,4 +1,5 @@
 import type { BodyLength } from '../http1/body.ts'
+import { Gathered } from '../serve/gathered.ts'
 import type { RequestWriter } from '../serve/upstream-exchange.ts'
 import type { Waiting } from './sender.ts'
 import { type UpstreamHead, upstreamHead } from './upstream-head.ts'
@@ -17,8 +18,7 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   #tunnel = false
   /** Left of a stated length; -1: unknown. */
   #left = -1
-  #queue: Buffer[] = []
-  #queuedBytes = 0
+  readonly #queue = new Gathered()
   #finishing = false
   #trailers = ''
   #over = false
@@ -28,7 +28,7 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   }
 
   get hasQueue(): boolean {
-    return this.#queuedBytes > 0
+    return this.#queue.bytes > 0
   }
 
   /** The session on which the stream is to be opened. */
@@ -62,10 +62,9 @@ export class UpstreamRequest implements RequestWriter, Waiting {
       this.#left -= stop - start
     }
     session.turn()
-    const at = this.#queuedBytes === 0 ? session.sender.data(this.stream, bytes, start, stop) : start
+    const at = this.#queue.bytes === 0 ? session.sender.data(this.stream, bytes, start, stop) : start
     if (at === stop) return
-    this.#queue.push(Buffer.from(bytes.subarray(at, stop)))
-    this.#queuedBytes += stop - at
+    this.#queue.add(bytes, at, stop)
     session.sender.stall(this)
   }
 
@@ -79,31 +78,23 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   /** Ends our side once all is out. */
   end(): void {
     this.#finishing = true
-    if (this.#queuedBytes === 0) this.#end()
+    if (this.#queue.bytes === 0) this.#end()
   }
 
   flush(): boolean {
     const session = this.#session
     if (this.#over || session === undefined) return true
     session.turn()
-    if (this.#queuedBytes === 0 && !session.blocked) return true
+    if (this.#queue.bytes === 0 && !session.blocked) return true
     session.sender.stall(this)
     return false
   }
 
   /** Sends of what waits, as far as the windows let it. Returns whether something was sent. */
   pump(bytesMax: number): boolean {
-    let sent = 0
-    while (this.#queue.length > 0 && sent < bytesMax) {
-      const first = this.#queue[0] as Buffer
-      const at = (this.#session as UpstreamSession).sender.data(this.stream, first, 0, Math.min(first.length, bytesMax - sent))
-      if (at === 0) break
-      sent += at
-      this.#queuedBytes -= at
-      if (at === first.length) this.#queue.shift()
-      else this.#queue[0] = first.subarray(at)
-    }
-    if (this.#queuedBytes === 0 && this.#finishing) this.#end()
+    const { sender } = this.#session as UpstreamSession
+    const sent = this.#queue.offer(bytesMax, (bytes, start, end) => sender.data(this.stream, bytes, start, end))
+    if (this.#queue.bytes === 0 && this.#finishing) this.#end()
     return sent > 0
   }
 
@@ -115,8 +106,7 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   /** Nothing more is sent. */
   drop(): void {
     this.#over = true
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#queue.take()
   }
 
   /** @returns false when it cannot be opened; then the stream has failed */

@@ -20,6 +20,36 @@ suite('Gathered', () => {
       assert.ok(allocated <= 2 * length + 256, `${allocated} for ${length}`)
     }
   })
+  test('offers what waits in order, as far as it is taken, while more comes', () => {
+    for (const width of [1, 3, 1000, 70_000]) {
+      const gathered = new Gathered()
+      let out = ''
+      let into = ''
+      for (let round = 0; round < 300; round++) {
+        const piece = String(round).repeat((round * 7) % 50)
+        into += piece
+        gathered.add(Buffer.from(piece), 0, piece.length)
+        const before = out.length
+        const taken = gathered.offer(width * 2, (bytes, start, end) => {
+          const to = Math.min(end, start + width)
+          out += bytes.toString('latin1', start, to)
+          return to
+        })
+        assert.equal(out.length - before, taken)
+        assert.equal(gathered.bytes, into.length - out.length)
+      }
+      assert.equal(out + Buffer.concat(gathered.take()).toString('latin1'), into, `${width} at a time`)
+    }
+  })
+  test('takes a no for an answer, and keeps everything', () => {
+    const gathered = new Gathered()
+    gathered.add(Buffer.from('abc'), 0, 3)
+    assert.equal(
+      gathered.offer(10, (_, start) => start),
+      0,
+    )
+    assert.equal(String(gathered.take()[0]), 'abc')
+  })
   test('is empty before and after', () => {
     const gathered = new Gathered()
     assert.deepEqual(gathered.take(), [])

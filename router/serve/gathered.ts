@@ -2,13 +2,14 @@ const BLOCK_BYTES_MIN = 256
 const BLOCK_BYTES_MAX = 64 * 1024
 
 /**
- * Bytes in few blocks, however small the pieces in which they come: a buffer for each piece would cost a hundred times the byte that a
- * client may send as one. What it allocates is twice what it was given, and 256 bytes, at most.
+ * Bytes that wait in few blocks, however small the pieces in which they come: a buffer for each piece would cost a hundred times the byte
+ * that a peer may send as one. What it allocates is twice what it was given, and 256 bytes, at most.
  */
 export class Gathered {
   #blocks: Buffer[] = []
   #bytes = 0
-  /** In the last block. */
+  /** Where what waits begins in the first block, and ends in the last. */
+  #from = 0
   #used = 0
 
   get bytes(): number {
@@ -31,13 +32,47 @@ export class Gathered {
     }
   }
 
+  /**
+   * Offers what waits, piece by piece in order, and forgets what is taken.
+   *
+   * @param bytesMax to be offered in all
+   * @param take returns up to where it took, and is not asked again once that is not all
+   * @returns how much was taken
+   */
+  offer(bytesMax: number, take: (bytes: Buffer, start: number, end: number) => number): number {
+    let taken = 0
+    while (this.#bytes > 0 && taken < bytesMax) {
+      const first = this.#blocks[0] as Buffer
+      const from = this.#from
+      const end = Math.min(this.#blocks.length === 1 ? this.#used : first.length, from + bytesMax - taken)
+      const to = take(first, from, end)
+      // Whoever takes may find that nobody is there any more, and everything was given away.
+      if (this.#blocks[0] !== first) break
+      this.#drop(first, to)
+      taken += to - from
+      if (to < end) break
+    }
+    return taken
+  }
+
   /** Gives everything away, in order. */
   take(): Buffer[] {
     const blocks = this.#blocks
-    const last = blocks.at(-1)
-    if (last !== undefined) blocks[blocks.length - 1] = last.subarray(0, this.#used)
+    const last = blocks.length - 1
+    if (last >= 0) blocks[last] = (blocks[last] as Buffer).subarray(0, this.#used)
+    if (last >= 0 && this.#from > 0) blocks[0] = (blocks[0] as Buffer).subarray(this.#from)
     this.#blocks = []
+    this.#from = 0
     this.#bytes = 0
     return blocks
+  }
+
+  #drop(first: Buffer, to: number): void {
+    this.#bytes -= to - this.#from
+    this.#from = to
+    if (this.#bytes > 0 && to < first.length) return
+    // The last one too: more would not fit into what is left of it.
+    this.#blocks.shift()
+    this.#from = 0
   }
 }

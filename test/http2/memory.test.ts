@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { selfSigned } from '../../kernel/x509.ts'
-import { FLAG, FRAME, FRAME_HEAD } from '../../router/http2/frames.ts'
+import { FLAG, FRAME, FRAME_HEAD, PREFACE, SETTING } from '../../router/http2/frames.ts'
 import { h2c } from '../../router/http2/upstream-testbed.ts'
 import { startApp, startBed, until } from '../../router/serve/testbed.ts'
-import { data, headers, POST, ping, RawHttp2 } from './raw-client.ts'
+import { data, GET, headers, POST, ping, RawHttp2, settings } from './raw-client.ts'
 
 const STREAMS = [1, 3, 5, 7]
 const BYTES = 60_000
@@ -31,6 +31,26 @@ test('Bodies that wait for their app cost little more than their bytes, though e
   await client.wait(({ type }) => type === FRAME.ping)
   const bytes = STREAMS.length * BYTES
   assert.ok(heapUsed() - before < bytes * 20, `${heapUsed() - before} bytes of heap for ${bytes} that wait`)
+  client.destroy()
+  await until(() => app.open.size === 0)
+})
+
+test('Answers that wait for their client cost little more than their bytes, though each comes in a chunk of its own', async () => {
+  const pair = selfSigned({ names: ['shop.test'], days: 2 })
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+  await using app = await startApp(socket => socket.once('data', () => socket.write(head + '1\r\nx\r\n'.repeat(20_000))))
+  await using bed = await startBed({ apps: { 'shop.test': app }, tls: { key: pair.key, cert: pair.certificate } })
+  // It grants no window for any of them.
+  const client = new RawHttp2(bed.httpsPort, Buffer.concat([PREFACE, settings([SETTING.initialWindowSize, 0])]))
+  const streams = Array.from({ length: 50 }, (_, index) => index * 2 + 1)
+  await client.wait(({ type }) => type === FRAME.settings)
+  const before = heapUsed()
+  client.send(...streams.map(stream => headers(stream, GET)))
+  await client.until(() => streams.every(stream => client.frames.some(frame => frame.type === FRAME.headers && frame.stream === stream)))
+  client.send(ping())
+  await client.wait(({ type }) => type === FRAME.ping)
+  // Each keeps what one read has brought, some 10,000 chunks.
+  assert.ok(heapUsed() - before < streams.length * 64 * 1024, `${heapUsed() - before} bytes of heap`)
   client.destroy()
   await until(() => app.open.size === 0)
 })
