@@ -47,7 +47,7 @@ for (const workers of ['1', '2'])
     const shows = (name: string, leaf: Issued, isStapled: boolean, options: ConnectionOptions = {}) =>
       until(async () => {
         // Until it is there a client may have nothing that it can check.
-        const all = await Promise.all(Array.from({ length: workers === '1' ? 1 : 6 }, () => shown(name, options).catch(() => undefined)))
+        const all = await Promise.all(Array.from({ length: workers === '1' ? 1 : 12 }, () => shown(name, options).catch(() => undefined)))
         return all.every(one => one?.fingerprint === fingerprintOf(leaf) && (one.staple !== undefined) === isStapled)
       })
     const metric = async (name: string) => {
