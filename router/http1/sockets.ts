@@ -81,7 +81,7 @@ export function connectSocket(to: Endpoint, create: (socket: Socket) => Receiver
       servername: name,
       rejectUnauthorized: verify,
       secureContext: to.tls.context(),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [to.http2 === true ? 'h2' : 'http/1.1'],
       allowHalfOpen: true,
       onread: { buffer: READ_MEMORY, callback: reader.receive },
     }

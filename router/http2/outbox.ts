@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { NOT_TRIED, WAITS } from '../http1/direct.ts'
 import { Outlet } from '../http1/outlet.ts'
-import { FLAG, FRAME, FRAME_BYTES_MAX, FRAME_HEAD, type Http2Code, write32, writeFrameHead } from './frames.ts'
+import { FLAG, FRAME, FRAME_BYTES_MAX, FRAME_HEAD, type Http2Code, PREFACE, write32, writeFrameHead } from './frames.ts'
 
 const ROOM = 64 * 1024
 const FREE_MAX = 32
@@ -75,6 +75,13 @@ export class Outbox {
     if (type !== FRAME.data && type !== FRAME.headers) return false
     this.#memory[this.#lastFrame + 4] = (this.#memory[this.#lastFrame + 4] as number) | FLAG.endStream
     return true
+  }
+
+  /** What we say first to an app (RFC 9113 §3.4). */
+  preface(): void {
+    const { memory } = this.room(PREFACE.length)
+    PREFACE.copy(memory, this.#used)
+    this.#used += PREFACE.length
   }
 
   /** SETTINGS of ours, RFC 9113 §6.5. */

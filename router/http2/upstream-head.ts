@@ -21,8 +21,9 @@ export interface UpstreamHead {
  *
  * @param text up to and including its empty line
  * @param takesTrailers whether the client has said so
+ * @param scheme of the connection to the app
  */
-export function upstreamHead(text: string, takesTrailers: boolean): UpstreamHead {
+export function upstreamHead(text: string, takesTrailers: boolean, scheme: 'http' | 'https'): UpstreamHead {
   const methodEnd = text.indexOf(' ')
   const targetEnd = text.indexOf(' ', methodEnd + 1)
   const hostStart = text.indexOf('\r\n') + 2
@@ -36,10 +37,10 @@ export function upstreamHead(text: string, takesTrailers: boolean): UpstreamHead
   let fields = rest.replace(HOP_BY_HOP, '')
   if (takesTrailers) fields += 'te: trailers\r\n'
   const key = method === 'GET' && isWebSocket(text) ? KEY.exec(rest)?.[1] : undefined
-  if (key === undefined) return { method, lines: `:method: ${method}\r\n:scheme: http\r\n:path: ${path}\r\n${authority}${fields}` }
+  if (key === undefined) return { method, lines: `:method: ${method}\r\n:scheme: ${scheme}\r\n:path: ${path}\r\n${authority}${fields}` }
   return {
     method,
-    lines: `:method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n:path: ${path}\r\n${authority}${fields.replace(KEY, '')}`,
+    lines: `:method: CONNECT\r\n:protocol: websocket\r\n:scheme: ${scheme}\r\n:path: ${path}\r\n${authority}${fields.replace(KEY, '')}`,
     accept: createHash('sha1')
       .update(key.trim() + WEBSOCKET_GUID)
       .digest('base64'),

@@ -39,12 +39,12 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   begin(head: string, length: BodyLength): void {
     // After the app has agreed to a WebSocket there is nothing to begin: its bytes are DATA already.
     if (this.#tunnel || this.#over) return
-    this.#open(upstreamHead(head, this.stream.takesTrailers), length, false)
+    this.#open(this.#headOf(head), length, false)
   }
 
   text(request: string): void {
     const headEnd = request.indexOf('\r\n\r\n') + 4
-    const head = upstreamHead(request.slice(0, headEnd), this.stream.takesTrailers)
+    const head = this.#headOf(request.slice(0, headEnd))
     const isWhole = headEnd === request.length
     if (!this.#open(head, request.length - headEnd, isWhole && head.accept === undefined)) return
     if (this.#tunnel || isWhole) return
@@ -107,6 +107,10 @@ export class UpstreamRequest implements RequestWriter, Waiting {
   drop(): void {
     this.#over = true
     this.#queue.take()
+  }
+
+  #headOf(text: string): UpstreamHead {
+    return upstreamHead(text, this.stream.takesTrailers, this.#session?.secure === true ? 'https' : 'http')
   }
 
   /** @returns false when it cannot be opened; then the stream has failed */

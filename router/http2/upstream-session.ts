@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Pool } from '../http1/pool.ts'
 import { connectSocket, type Receiver } from '../http1/sockets.ts'
 import type { Timed } from '../http1/wheel.ts'
@@ -7,7 +8,7 @@ import type { Endpoint } from '../table/route.ts'
 import { AppFrames } from './app-frames.ts'
 import { APP_EARNS, Calm } from './calm.ts'
 import type { IntakeOwner } from './frame-intake.ts'
-import { CODE, type Http2Code, PREFACE, SETTING, WINDOW_DEFAULT } from './frames.ts'
+import { CODE, type Http2Code, SETTING, WINDOW_DEFAULT } from './frames.ts'
 import type { Http2Limits } from './limits.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { Turn, type TurnMember } from './turn.ts'
@@ -23,9 +24,12 @@ const ENDING = 2
 const CLOSED = 3
 
 const STREAM_ID_MAX = 2 ** 31 - 1
+/** The alert of an app that has found no protocol of ours among its own (RFC 7301 §3.2). */
+const NO_HTTP2 = /NO_APPLICATION_PROTOCOL/
 
 /**
- * A connection to an endpoint that speaks HTTP/2 in the clear, known beforehand (RFC 9113 §3.3): many streams at once.
+ * A connection to an endpoint that speaks HTTP/2: in the clear, known beforehand (RFC 9113 §3.3), or over TLS, where it must agree to (§3.2).
+ * Many streams at once.
  *
  * An app is a tenant, as little trusted as a client: its frames, header lists and windows are bounded in the same way. An error of one stream
  * resets that stream; one of the connection fails the streams of this session only.
@@ -35,6 +39,7 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
   wheelSlot = -1
   readonly sender: Sender
   readonly streamWindow: number
+  readonly secure: boolean
   /** Whether an exchange was completed on it. */
   served = false
   readonly #socket: Socket
@@ -46,13 +51,16 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
   readonly #streams: Map<number, UpstreamStream>
   readonly #waiting = new Set<UpstreamStream>()
   #state = CONNECTING
+  /** Whether the endpoint was reached, though TLS is not ready yet. */
+  #reached = false
   #heard = false
   #goingAway = false
   #listed = false
   #receivedAt: number
 
-  private constructor(socket: Socket, sessions: UpstreamSessions, pool: Pool) {
+  private constructor(socket: Socket, secure: boolean, sessions: UpstreamSessions, pool: Pool) {
     this.#socket = socket
+    this.secure = secure
     this.#sessions = sessions
     this.#pool = pool
     this.#limits = pool.limits
@@ -62,10 +70,15 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
     this.sender = new Sender(socket, this, this.#calm)
     this.#intake = new AppFrames(this, pool, this.#calm)
     this.#streams = this.#intake.streams
-    socket.once('connect', () => this.#guard(() => this.#greet()))
+    if (secure) {
+      socket.once('connect', () => {
+        this.#reached = true
+      })
+    }
+    socket.once(secure ? 'secureConnect' : 'connect', () => this.#guard(() => this.#greet()))
     socket.on('drain', () => this.#guard(() => this.#drained()))
     socket.on('end', () => this.#guard(() => this.#lost()))
-    socket.on('error', () => this.#guard(() => this.#lost()))
+    socket.on('error', error => this.#guard(() => this.#lost(error)))
     socket.on('close', () => this.#guard(() => this.#lost()))
   }
 
@@ -73,7 +86,7 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
     let session: UpstreamSession | undefined
     pool.counts.opened++
     connectSocket(endpoint, socket => {
-      session = new UpstreamSession(socket, sessions, pool)
+      session = new UpstreamSession(socket, endpoint.tls !== undefined, sessions, pool)
       return session
     })
     return session as unknown as UpstreamSession
@@ -220,7 +233,11 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
 
   #greet(): void {
     if (this.#state !== CONNECTING) return
-    this.#socket.write(PREFACE)
+    if (this.secure && (this.#socket as TLSSocket).alpnProtocol !== 'h2') {
+      this.#lose('R25')
+      return
+    }
+    this.sender.outbox.preface()
     this.sender.outbox.settings([
       [SETTING.enablePush, 0],
       [SETTING.initialWindowSize, this.streamWindow],
@@ -289,9 +306,17 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
   }
 
   /** The connection is gone, or the app has ended its side: nothing more comes. */
-  #lost(): void {
-    if (this.#state === CLOSED) return
-    const told = this.#state !== CONNECTING ? 'R33' : this.#heard ? 'R34' : 'R30'
+  #lost(error?: Error): void {
+    if (this.#state !== CLOSED) this.#lose(this.#state === CONNECTING ? this.#unopenedCode(error) : 'R33')
+  }
+
+  #unopenedCode(error: Error | undefined): ErrorCode {
+    if (this.#heard) return 'R34'
+    if (!this.#reached) return 'R30'
+    return NO_HTTP2.test((error as NodeJS.ErrnoException | undefined)?.code ?? '') ? 'R25' : 'R38'
+  }
+
+  #lose(told: ErrorCode): void {
     this.#destroy()
     this.#failAll(told)
   }

@@ -30,6 +30,7 @@ export const ERRORS = {
   R21: { status: 503, fault: 'operator', text: 'This app is in maintenance and will be back soon', retryAfterSeconds: 120 },
   R22: { status: 503, fault: 'app', text: 'This app has as many requests under way as it may', retryAfterSeconds: 2 },
   R24: { status: 502, fault: 'app', text: 'This app speaks HTTP/2 and takes no WebSockets over it' },
+  R25: { status: 502, fault: 'app', text: 'This app was to be spoken to in HTTP/2 over TLS, and does not offer it' },
   R30: { status: 502, fault: 'app', text: 'The app refused the connection' },
   R31: { status: 504, fault: 'app', text: 'The app did not accept the connection in time' },
   R32: { status: 504, fault: 'app', text: 'The app did not answer in time' },

@@ -26,6 +26,8 @@ const ATTEMPTS_MAX = 3
 const FRESH_MS = 1000
 // A WebSocket whose one side is gone has nothing more to say to the other (RFC 6455 §7.1.1); any other protocol may go on one way.
 const HALF_WEBSOCKET_MS = 1000
+/** No byte of the request has left: another endpoint may do better. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set(['R25', 'R30', 'R31', 'R38'])
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -380,7 +382,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     const exchange = this.#exchange
     const reused = this.#upstream?.reused === true
     // The end of a kept connection says nothing of the endpoint; nor does an answer that is no HTTP, or one that ends too early.
-    const isDown = code === 'R30' || code === 'R31' || code === 'R38'
+    const isDown = UNREACHED.has(code)
     if (this.#home !== undefined && (isDown || code === 'R32' || (code === 'R33' && !reused && !unprocessed)))
       this.#phases.pool.failed(this.#home, isDown)
     if (this.#mayRepeat(code, reused, unprocessed) && this.#mayAfford()) {
@@ -402,7 +404,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     if (unprocessed) return !this.#streams || (this.#bodyBytes === 0 && !this.#exchange.downstream.requestComplete)
     const { endpoints, steering } = this.#route
     const others = endpoints.length + (steering?.canary?.endpoints.length ?? 0) > 1
-    if (code === 'R30' || code === 'R31' || code === 'R38') return others
+    if (UNREACHED.has(code)) return others
     if (code !== 'R33' || !this.#repeatable || this.#repeated || !(reused || others)) return false
     this.#repeated = true
     return true

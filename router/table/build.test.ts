@@ -208,6 +208,11 @@ suite('TableBuilder.build()', () => {
     world.service('shop', { domains: 'shop.test', 'x-protocol': 'http' }, {}, 'kubernetes.io/h2c')
     world.build()
     assert.equal(endpoint('shop.test')?.key, '10.0.0.1:5000')
+    world.service('shop', { domains: 'shop.test', 'x-protocol': 'h2 insecure name=pod.test' })
+    world.build()
+    const secure = endpoint('shop.test')
+    assert.match(secure?.key ?? '', /^h2:\/\/10\.0\.0\.1:5000#/)
+    assert.deepEqual([secure?.http2, secure?.tls?.verify, secure?.tls?.name], [true, false, 'pod.test'])
   })
 
   test('an object of another shape keeps its last good route, hurts nobody else, and heals', () => {
@@ -306,7 +311,7 @@ suite('TableBuilder.build()', () => {
           ...(random() < 0.4 && { proxyDomain: pick('a', 'b', 'e.y.test'), proxyLocations: pick('/', '/p,/q', '/q') }),
           ...(random() < 0.2 && { 'x-canary': `service=${pick('a', 'b', 'c')} weight=20` }),
           ...(random() < 0.2 && { 'x-sticky-cookie': 'stick' }),
-          ...(random() < 0.2 && { 'x-protocol': pick('h2c', 'https insecure', 'http') }),
+          ...(random() < 0.2 && { 'x-protocol': pick('h2c', 'https insecure', 'h2 insecure', 'http') }),
           certificates: pick('', 'a.x.test:k', 'e.y.test:l'),
         }
         world.service(name, annotations, { namespace, creationTimestamp: `2026-01-0${pick(1, 2, 3)}T00:00:00Z` })

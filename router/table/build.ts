@@ -671,7 +671,8 @@ function withProtocol(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec 
   if (typeof app.protocol !== 'object') return base
   const [secret] = authorityKeys(app)
   const found = secret === undefined ? undefined : snapshot.secret(secret)
-  return { ...base, upstreamTls: buildUpstreamTls(app.protocol, app.service, app.namespace, found) }
+  const upstreamTls = buildUpstreamTls(app.protocol, app.service, app.namespace, found)
+  return app.protocol.http2 === true ? { ...base, upstreamTls, upstreamHttp2: true } : { ...base, upstreamTls }
 }
 
 /** Whether nothing but slices changed. */

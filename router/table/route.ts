@@ -22,7 +22,7 @@ export interface Endpoint {
   readonly terminating: boolean
   /** How it is spoken to over TLS; absent: in the clear. */
   readonly tls?: UpstreamTls
-  /** Whether it speaks HTTP/2 in the clear; absent: HTTP/1.1. */
+  /** Whether it speaks HTTP/2, and from the first byte; absent: HTTP/1.1. */
   readonly http2?: true
 }
 

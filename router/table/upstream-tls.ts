@@ -37,8 +37,10 @@ export function upstreamEndpoints(
   endpoints: readonly Endpoint[],
   spec: { readonly upstreamTls?: UpstreamTlsSpec; readonly upstreamHttp2?: true },
 ): readonly Endpoint[] {
-  if (spec.upstreamHttp2 === true) return endpoints.map(endpoint => ({ ...endpoint, key: `h2c://${endpoint.key}`, http2: true }))
-  if (spec.upstreamTls === undefined) return endpoints
+  const http2 = spec.upstreamHttp2
+  if (spec.upstreamTls === undefined)
+    return http2 ? endpoints.map(endpoint => ({ ...endpoint, key: `h2c://${endpoint.key}`, http2 })) : endpoints
   const tls = upstreamTls(spec.upstreamTls)
+  if (http2) return endpoints.map(endpoint => ({ ...endpoint, key: `h2://${endpoint.key}#${tls.id}`, tls, http2 }))
   return endpoints.map(endpoint => ({ ...endpoint, key: `https://${endpoint.key}#${tls.id}`, tls }))
 }

@@ -5,6 +5,8 @@ import { parseDomain, parseObjectName } from '../values.ts'
 export type ProtocolWish = 'http' | 'h2c' | HttpsWish
 
 export interface HttpsWish {
+  /** Whether it is HTTP/2; absent: HTTP/1.1. */
+  readonly http2?: true
   /** Whether the app's certificate is checked. */
   readonly verify: boolean
   /** The name of a Secret of the app's namespace with the authority under `ca.crt`; absent: those that Node trusts. */
@@ -27,20 +29,21 @@ export function readProtocol(
   if (own !== undefined || appProtocol === undefined) return own
   const word = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, '')
   if (word === 'https' || word === 'wss') return { verify: true }
+  if (word === 'h2' || word === 'grpcs') return { verify: true, http2: true }
   if (word === 'h2c' || word === 'grpc') return 'h2c'
   return undefined
 }
 
-const HOW = 'write http, h2c, https, https insecure, or https ca=NAME-OF-A-SECRET name=NAME-ON-THE-CERTIFICATE'
-const NO_H2 = 'Cannot speak HTTP/2 over TLS to an app: write h2c for HTTP/2 in the clear, https for HTTP/1.1 over TLS'
+const HOW =
+  'write http, h2c, https or h2, the last two with nothing, with insecure, or with ca=NAME-OF-A-SECRET and name=NAME-ON-THE-CERTIFICATE behind them'
 
 /** @throws {RangeError} */
 function parseProtocol(text: string): ProtocolWish {
   const [protocol, ...words] = text.split(/[\s,]+/)
-  if (protocol === 'h2' || protocol === 'grpcs') throw new RangeError(NO_H2)
   if (protocol === 'http' && words.length === 0) return 'http'
   if ((protocol === 'h2c' || protocol === 'grpc') && words.length === 0) return 'h2c'
-  if (protocol !== 'https') throw new RangeError(`Cannot read protocol "${text}": ${HOW}`)
+  const isHttp2 = protocol === 'h2' || protocol === 'grpcs'
+  if (protocol !== 'https' && !isHttp2) throw new RangeError(`Cannot read protocol "${text}": ${HOW}`)
   let verify = true
   let authority: string | undefined
   let name: string | undefined
@@ -51,5 +54,10 @@ function parseProtocol(text: string): ProtocolWish {
     else throw new RangeError(`Cannot read "${word}" of a protocol: ${HOW}`)
   }
   if (!verify && authority !== undefined) throw new RangeError('Cannot be insecure and have an authority: write one of the two')
-  return { verify, ...(authority !== undefined && { authority }), ...(name !== undefined && { name }) }
+  return {
+    verify,
+    ...(isHttp2 && { http2: true as const }),
+    ...(authority !== undefined && { authority }),
+    ...(name !== undefined && { name }),
+  }
 }
