@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { type DirectListener, destroyAfterReading, FULL, NOT_TRIED, newTellingRequest, type TellingRequest, WRITTEN } from './direct.ts'
 
 /** From so much on a write tells when it is done, as the socket's own queue does when it holds so much. */
@@ -9,10 +10,14 @@ const textMemory = Buffer.allocUnsafeSlow(TEXT_BYTES_MAX)
 /** The beginning of it by length: a view costs as much to make as all else of a short write. */
 const textViews: Uint8Array[] = []
 
-/** What a TLS socket of this Node is made of, and what a subclass of Writable may replace. */
+/** What a TLS socket of this Node is made of. */
 interface Inner {
   readonly _handle: Handle | null
   readonly secureConnecting: boolean
+}
+
+/** What a subclass of Writable may replace. */
+interface Inherited {
   _write(chunk: unknown, encoding: string, done: Done): void
   _writev(chunks: unknown, done: Done): void
   _final(done: Done): void
@@ -24,6 +29,10 @@ interface Handle {
 }
 
 type Done = (error?: Error | null) => void
+
+const DIRECT = Symbol('direct')
+type HeldSocket = Socket & { readonly [DIRECT]: DirectTls }
+const own = TLSSocket.prototype as unknown as Inherited
 
 /**
  * Writes past the queue of a TLS socket, straight to its handle: encrypted at once, so that whoever gave the bytes has his memory back.
@@ -45,11 +54,8 @@ export class DirectTls {
     this.#socket = socket
     this.#listener = listener
     this.#request = request
-    const inner = socket as unknown as Inner
-    const { _write: write, _writev: writev, _final: final } = inner
-    inner._write = (chunk, encoding, done) => this.#pass(() => write.call(socket, chunk, encoding, done))
-    inner._writev = (chunks, done) => this.#pass(() => writev.call(socket, chunks, done))
-    inner._final = done => this.#pass(() => final.call(socket, done))
+    // One function for all sockets: there are many of them, and each keeps what is its own.
+    Object.assign(socket, { [DIRECT]: this, _write: writeHeld, _writev: writevHeld, _final: finalHeld })
   }
 
   /** For a TLS socket before anything was written to it; `undefined` where a request of this Node does not tell how its write ended. */
@@ -85,7 +91,8 @@ export class DirectTls {
     return FULL
   }
 
-  #pass(work: () => void): void {
+  /** Does it now, or when the write under way has ended. */
+  whenDone(work: () => void): void {
     if (this.#request.writeStatus !== null) {
       work()
       return
@@ -105,6 +112,18 @@ export class DirectTls {
     this.#listenerWaits = false
     this.#listener.directWritten(status < 0)
   }
+}
+
+function writeHeld(this: HeldSocket, chunk: unknown, encoding: string, done: Done): void {
+  this[DIRECT].whenDone(() => own._write.call(this, chunk, encoding, done))
+}
+
+function writevHeld(this: HeldSocket, chunks: unknown, done: Done): void {
+  this[DIRECT].whenDone(() => own._writev.call(this, chunks, done))
+}
+
+function finalHeld(this: HeldSocket, done: Done): void {
+  this[DIRECT].whenDone(() => own._final.call(this, done))
 }
 
 /** Good until the next text. */

@@ -99,7 +99,7 @@ export class Sender {
 
   /** It waits no more. */
   unstall(waiting: Waiting): void {
-    this.#stalled.delete(waiting)
+    if (this.#stalled.size > 0) this.#stalled.delete(waiting)
   }
 
   /** Sends of what waits, each a share in turn, until windows or socket are full. */

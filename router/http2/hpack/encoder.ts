@@ -6,6 +6,7 @@ const OVERHEAD_BYTES = 32
 const STATUS_INDEX: ReadonlyMap<number, number> = new Map(
   STATIC_TABLE.flatMap((entry, index) => (entry.name === ':status' ? [[Number(entry.value), index + 1] as const] : [])),
 )
+const INDEX_OF_200 = STATUS_INDEX.get(200)
 // Secrets: no table of ours or of a proxy behind us may keep them (RFC 7541 §7.1.3).
 const NEVER_INDEXED = new Set(['cookie', 'set-cookie', 'authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'])
 // Another value with nearly every answer: in the table they would only drive out what repeats.
@@ -42,6 +43,12 @@ interface Entry {
   readonly size: number
   /** How many were added before it. */
   readonly number: number
+}
+
+interface OwnLine {
+  readonly start: Uint8Array
+  /** A literal without indexing, up to where the length of its value stands. */
+  readonly literal: Uint8Array
 }
 
 /** A list of lines, and what it is written as while the table stays as it is. */
@@ -134,17 +141,42 @@ export class HpackEncoder {
     const size = fields.length
     if (octets.length < size) octets = Buffer.allocUnsafeSlow(size * 2)
     octets.write(fields, 0, 'latin1')
-    let from = 0
-    for (let end = 0; end < size; end++) {
-      if (octets[end] !== CR) continue
-      if (octets[from] !== CAPITAL_X || !this.#ownLine(from, end)) this.#line(from, end)
-      end++
-      from = end + 1
+    for (let from = 0; from < size; ) {
+      const next = octets[from] === CAPITAL_X ? this.#ownLine(octets, from, size) : 0
+      if (next > 0) {
+        from = next
+        continue
+      }
+      let end = from
+      while (end < size && octets[end] !== CR) end++
+      this.#line(from, end)
+      from = end + 2
     }
   }
 
+  /** Writes a line of ours in one go, from nothing but what this function holds. @returns where the next begins, 0 when it is none of ours */
+  #ownLine(bytes: Buffer, from: number, size: number): number {
+    const out = this.#out
+    for (let kind = 0; kind < OWN_LINES.length; kind++) {
+      const { start, literal } = OWN_LINES[kind] as OwnLine
+      if (!isAt(start, bytes, from)) continue
+      let to = this.#at
+      for (let index = 0; index < literal.length; index++) out[to++] = literal[index] as number
+      const valueAt = ++to
+      let end = from + start.length
+      for (let octet = bytes[end] as number; octet !== CR && end < size; octet = bytes[++end] as number) out[to++] = octet
+      const length = to - valueAt
+      // One that an app has sent itself may have blanks around its value (RFC 9113 §8.2.1 allows none), or be longer than one octet can say.
+      if (length === 0 || length >= 0x7f || isBlank(out[valueAt] as number) || isBlank(out[to - 1] as number)) return 0
+      out[valueAt - 1] = length
+      this.#at = to
+      return end + 2
+    }
+    return 0
+  }
+
   #status(status: number): void {
-    const index = STATUS_INDEX.get(status)
+    const index = status === 200 ? INDEX_OF_200 : STATUS_INDEX.get(status)
     if (index !== undefined) this.#out[this.#at++] = 0x80 | index
     else this.#literal(0x00, 4, 8, '', String(status), false)
   }
@@ -152,7 +184,12 @@ export class HpackEncoder {
   #line(from: number, end: number): void {
     const slot = hashOf(from, end)
     const known = this.#slots[slot]
-    if (known !== undefined && isAt(known.line, from, end) && known.number >= this.#table.added - this.#table.count) {
+    if (
+      known !== undefined &&
+      known.line.length === end - from &&
+      isAt(known.line, octets, from) &&
+      known.number >= this.#table.added - this.#table.count
+    ) {
       this.#integer(STATIC_COUNT + this.#table.added - known.number, 7, 0x80)
       return
     }
@@ -170,24 +207,6 @@ export class HpackEncoder {
       const entry = { line: octetsOf(line), size: name.length + value.length + OVERHEAD_BYTES, number: this.#table.added }
       if (this.#table.add(entry)) this.#slots[slot] = entry
     }
-  }
-
-  #ownLine(from: number, end: number): boolean {
-    for (const { start, literal } of OWN_LINES) {
-      if (end - from <= start.length || !isAt(start, from, from + start.length)) continue
-      // One that an app has sent itself may have blanks around its value (RFC 9113 §8.2.1 allows none).
-      if (isBlank(octets[from + start.length] as number) || isBlank(octets[end - 1] as number)) return false
-      const out = this.#out
-      let at = this.#at
-      for (let index = 0; index < literal.length; index++) out[at++] = literal[index] as number
-      this.#at = at
-      this.#integer(end - from - start.length, 7, 0)
-      at = this.#at
-      for (let index = from + start.length; index < end; index++) out[at++] = octets[index] as number
-      this.#at = at
-      return true
-    }
-    return false
   }
 
   /** Whether a name has had too many values; `date` changes each second and is worth it. */
@@ -245,9 +264,8 @@ function hashOf(from: number, end: number): number {
   return (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (SLOTS - 1)
 }
 
-function isAt(wanted: Uint8Array, from: number, end: number): boolean {
-  if (wanted.length !== end - from) return false
-  for (let index = 0; index < wanted.length; index++) if (wanted[index] !== octets[from + index]) return false
+function isAt(wanted: Uint8Array, bytes: Buffer, from: number): boolean {
+  for (let index = 0; index < wanted.length; index++) if (wanted[index] !== bytes[from + index]) return false
   return true
 }
 
