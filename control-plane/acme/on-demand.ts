@@ -53,6 +53,8 @@ export class OnDemand {
   readonly #waiting = new Set<string>()
   readonly #denials: Reconciler
   readonly #denied = new Set<string>()
+  /** Domains made of names for which handshakes may wait still. */
+  readonly #coming = new LRUCache<string, true>({ max: WAITING_MAX, ttl: WANTED_MS_MAX })
   readonly #ofApp = new Allowance(APP_PACE)
   readonly #ofAll = new Allowance(WHOLE_PACE)
   readonly #said = new LRUCache<string, true>({ max: 1_000, ttl: SAY_AGAIN_MS })
@@ -67,12 +69,15 @@ export class OnDemand {
       reconcile: async (name, signal) => {
         this.#waiting.delete(name)
         if ((await this.#consider(name, signal)) || signal.aborted) return
-        this.#denied.add(name)
-        this.#denials.enqueue(WANTED_NAMES)
+        this.#deny(name)
       },
     })
     this.#denials = startReconciler({ name: 'denied names', log: this.#log, reconcile: (_, signal) => this.#tellDenied(signal) })
     if (!options.mode.isOn) return
+    options.records.onDomainChange(domain => {
+      // Its certificate could not be had.
+      if (!options.records.domains.get(domain) && this.#coming.delete(domain)) this.#deny(domain)
+    })
     this.#informer = startInformer(options.api, RESOURCES.configMaps, {
       log: this.#log,
       selection: { namespace: options.namespace, fieldSelector: `metadata.name=${WANTED_NAMES}` },
@@ -122,6 +127,7 @@ export class OnDemand {
     }
     const time = now()
     const domain = { domain: name, app: app.id, owner: app.owner, onDemand: true, created: time, updated: time } as const
+    this.#coming.set(name, true)
     if (!(await records.domains.create(domain))) return true
     this.#log.info('domain added on demand', { app: app.id, domain: name })
     platformLog.say(app.id, `domain ${name} added on demand`)
@@ -145,6 +151,11 @@ export class OnDemand {
     if (records.domains.list(app.id).length < DOMAINS_MAX) return true
     this.#say(app.id, 'count', `No certificate on demand for ${name}: an app can have ${DOMAINS_MAX} domains`)
     return false
+  }
+
+  #deny(name: string): void {
+    this.#denied.add(name)
+    this.#denials.enqueue(WANTED_NAMES)
   }
 
   /** So that the handshakes which wait in the routers go on; many at once by one write. */
