@@ -33,6 +33,11 @@ export class Load {
     }, 1000 / perSecond)
   }
 
+  /** Resolves when so many were asked, however quick that was which is tried meanwhile. */
+  async reaches(count: number): Promise<void> {
+    while (this.count < count) await new Promise(resolve => setTimeout(resolve, 10))
+  }
+
   async end(): Promise<void> {
     clearInterval(this.#timer)
     await Promise.all(this.#open)
