@@ -82,13 +82,13 @@ export interface TlsListener extends Listener {
 
 /** Opens a port for plain connections, with the PROXY header in front of each where the settings say so. */
 export async function listenPlain(at: ListenAt, kind: PlaceKind, owner: ListenerHost, serve: Serve): Promise<Listener> {
-  const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, raw => {
+  const accept = (raw: Socket) => {
     const peer = enter(raw, owner)
     if (peer === undefined) return
     const { proxyProtocol } = owner.settings()
     const place = owner.admit(kind, proxyProtocol ? undefined : peer.address)
     if (place === undefined) {
-      if (kind === 'http') owner.refuse(raw)
+      if (kind === 'http') adoptSocket(raw, socket => refused(socket, owner))
       else turnAway(raw, owner)
       return
     }
@@ -102,8 +102,18 @@ export async function listenPlain(at: ListenAt, kind: PlaceKind, owner: Listener
         return undefined
       })
     })
-  })
-  return listen(server, at)
+  }
+  const server = createNetServer({ ...ACCEPTED, pauseOnConnect: true }, accept)
+  const listener = await listen(server, at)
+  // One socket of Node's is made for each, rather than one to accept it and another that reads into the shared memory.
+  interceptConnections(server, KEEP_ALIVE_SECONDS, { wants: () => true, take: carrier => accept(carrier as unknown as Socket) })
+  return listener
+}
+
+/** What it still sends is dropped. */
+function refused(socket: Socket, owner: ListenerHost): Receiver {
+  owner.refuse(socket)
+  return { received: () => {} }
 }
 
 /** Opens a port for TLS connections. */

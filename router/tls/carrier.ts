@@ -4,6 +4,7 @@ import { writeDirect } from '../http1/direct.ts'
 /** What is needed of the handle of an accepted connection. */
 interface Handle {
   readonly isStreamBase: boolean
+  readonly useUserBuffer: unknown
   getpeername(out: { address?: string; port?: number }): number
   setNoDelay(on: boolean): number
   setKeepAlive(on: boolean, seconds: number): number
@@ -119,7 +120,8 @@ export function interceptConnections(server: Server, keepAliveSeconds: number, {
 }
 
 function isHandle(client: unknown): client is Handle {
-  const { isStreamBase, getpeername, setNoDelay, setKeepAlive, close } = (client ?? {}) as Partial<Handle>
-  if (isStreamBase !== true || typeof getpeername !== 'function' || typeof close !== 'function') return false
+  const { isStreamBase, useUserBuffer, getpeername, setNoDelay, setKeepAlive, close } = (client ?? {}) as Partial<Handle>
+  if (isStreamBase !== true || typeof useUserBuffer !== 'function' || typeof getpeername !== 'function' || typeof close !== 'function')
+    return false
   return typeof setNoDelay === 'function' && typeof setKeepAlive === 'function'
 }
