@@ -3,6 +3,7 @@ import type { Limits } from '../serve/limits.ts'
 import type { Endpoint } from '../table/route.ts'
 import { EndpointState } from './endpoint-state.ts'
 import { HeadCache } from './head-cache.ts'
+import { SecondLook } from './second-look.ts'
 import type { UpstreamConnection } from './upstream.ts'
 import type { Wheel } from './wheel.ts'
 
@@ -17,6 +18,7 @@ export class Pool {
   readonly wheel: Wheel
   readonly limits: Limits
   readonly heads: HeadCache
+  readonly looks = new SecondLook()
   readonly #idleMs: number
 
   constructor(wheel: Wheel, limits: Limits) {

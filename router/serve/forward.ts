@@ -3,6 +3,7 @@ import { withoutCors } from '../edge/cors.ts'
 import { CHUNKED, UNTIL_CLOSE } from '../http1/body.ts'
 import type { EndpointState } from '../http1/endpoint-state.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
+import type { Looker } from '../http1/second-look.ts'
 import { UpstreamConnection, type UpstreamListener } from '../http1/upstream.ts'
 import { UpstreamStream } from '../http2/upstream-stream.ts'
 import { RETRY_PERCENT } from '../table/retry-budget.ts'
@@ -37,7 +38,7 @@ const NO_PIECES: readonly Buffer[] = []
  * While nothing of an answer has come, another endpoint or a new connection is tried: again when nothing was sent, and once when what was
  * sent means the same twice (RFC 9110 §9.2.2) and is still here whole. A POST that was sent is never sent again.
  */
-export class Forward implements RequestSink, UpstreamListener, Encoded {
+export class Forward implements RequestSink, UpstreamListener, Encoded, Looker {
   readonly #exchange: Exchange
   readonly #route: Route
   readonly #phases: Phases
@@ -122,26 +123,29 @@ export class Forward implements RequestSink, UpstreamListener, Encoded {
     else {
       this.#upstream = kept
       if (this.#repeatable) this.connected()
-      else this.#probe(kept, endpoint, home)
+      // What cannot be sent twice waits: an end that has arrived and was not read yet closes the connection now, rather than swallow the request.
+      else pool.looks.after(this)
     }
   }
 
-  /**
-   * Sends what cannot be sent twice only after the loop has looked at the connection once more: an end that has arrived and was not read
-   * yet closes it now, rather than swallow the request. The first turn ends the reads under way, the second follows a look of its own.
-   */
-  #probe(kept: UpstreamExchange, endpoint: Endpoint, home: EndpointState): void {
-    setImmediate(() =>
-      setImmediate(() => {
-        if (this.#over || this.#upstream !== kept) return
-        try {
-          if (kept.idle) this.connected()
-          else this.#upstream = UpstreamConnection.open(endpoint, home, this.#phases.pool, this, this.#route.policy)
-        } catch (error) {
-          this.crashed(error)
-        }
-      }),
-    )
+  looked(): void {
+    const kept = this.#upstream
+    if (this.#over || kept === undefined) return
+    try {
+      if (kept.idle) this.connected()
+      else {
+        const { pool } = this.#phases
+        this.#upstream = UpstreamConnection.open(
+          this.#exchange.endpoint as Endpoint,
+          this.#home as EndpointState,
+          pool,
+          this,
+          this.#route.policy,
+        )
+      }
+    } catch (error) {
+      this.crashed(error)
+    }
   }
 
   connected(): void {
