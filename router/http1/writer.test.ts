@@ -84,11 +84,20 @@ suite('MessageWriter', () => {
         })
         assert.equal(unchunk(chunked.slice(headSize)), body)
         assert.equal(counted, chunked.length)
+        const whole = await sent(writer => {
+          writer.text(head, body)
+          writer.text(head, body)
+          writer.flush()
+          counted = writer.bytesWritten
+        })
+        assert.equal(whole, head + body + head + body)
+        assert.equal(counted, whole.length)
       })
     }
   }
   test('keeps writers apart that gather in the same turn', async () => {
-    const [first, second] = [await open(), await open()]
+    const [first, second, third] = [await open(), await open(), await open()]
+    third.writer.text('head', 'b'.repeat(5000))
     first.writer.begin('', UNTIL_CLOSE)
     second.writer.begin('', CHUNKED)
     for (const word of ['one', 'two', 'three']) {
@@ -98,6 +107,7 @@ suite('MessageWriter', () => {
     second.writer.finish()
     assert.equal(await first.arrived(), 'onetwothree')
     assert.equal(unchunk(await second.arrived()), 'ONETWOTHREE')
+    assert.equal(await third.arrived(), `head${'b'.repeat(5000)}`)
   })
 })
 

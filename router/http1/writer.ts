@@ -48,11 +48,19 @@ export class MessageWriter implements BodySink {
     this.#left = length > 0 ? length : 0
   }
 
-  /** Adds text that is no part of a message's body: an interim response, or bytes that were kept as text. */
-  text(text: string): void {
+  /** Adds a whole message, or an interim response. @param body as latin1 */
+  text(text: string, body = ''): void {
     if (owner === this && gathered > 0) this.flush()
+    this.bytesWritten += text.length + body.length
+    if (body.length <= TEXT_BYTES_MAX || body.length > PAYLOAD_ROOM) {
+      this.#text += text + body
+      return
+    }
+    // Longer text would be copied once more to be made one piece with its head.
     this.#text += text
-    this.bytesWritten += text.length
+    if (owner !== this) owner?.flush()
+    owner = this
+    gathered = memory.write(body, HEAD_ROOM, 'latin1')
   }
 
   /** Adds payload that is text already, as the whole body of a message of stated length. */

@@ -42,14 +42,12 @@ export class UpstreamRequest implements RequestWriter, Waiting {
     this.#open(this.#headOf(head), length, false)
   }
 
-  text(request: string): void {
-    const headEnd = request.indexOf('\r\n\r\n') + 4
-    const head = this.#headOf(request.slice(0, headEnd))
-    const isWhole = headEnd === request.length
-    if (!this.#open(head, request.length - headEnd, isWhole && head.accept === undefined)) return
-    if (this.#tunnel || isWhole) return
-    const body = Buffer.from(request.slice(headEnd), 'latin1')
-    this.payload(body, 0, body.length)
+  text(text: string, body: string): void {
+    const head = this.#headOf(text)
+    if (!this.#open(head, body.length, body === '' && head.accept === undefined)) return
+    if (this.#tunnel || body === '') return
+    const bytes = Buffer.from(body, 'latin1')
+    this.payload(bytes, 0, bytes.length)
     this.finish()
   }
 

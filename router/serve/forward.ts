@@ -44,6 +44,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded, Looker {
   readonly #phases: Phases
   /** The head, and the body where it came with it: what a second attempt sends again. */
   readonly #text: string
+  readonly #body: string
   /** Whether (the rest of) the body comes in pieces. */
   #streams: boolean
   #pieces: readonly Buffer[]
@@ -70,7 +71,8 @@ export class Forward implements RequestSink, UpstreamListener, Encoded, Looker {
     this.#exchange = exchange
     this.#route = exchange.route as Route
     this.#phases = phases
-    this.#text = requestText(exchange) + body
+    this.#text = requestText(exchange)
+    this.#body = body
     this.#streams = !exchange.downstream.requestComplete
     this.#pieces = pieces
     for (const piece of pieces) this.#bodyBytes += piece.length
@@ -161,7 +163,7 @@ export class Forward implements RequestSink, UpstreamListener, Encoded, Looker {
       downstream.readBody()
     } else {
       if (this.#pieces.length > 0 || head.length === CHUNKED) this.#writeGathered(upstream.writer)
-      else upstream.writer.text(this.#text)
+      else upstream.writer.text(this.#text, this.#body)
       upstream.requestSent()
       upstream.writer.flush()
     }

@@ -31,8 +31,8 @@ export interface UpstreamExchange {
 export interface RequestWriter {
   /** A head whose body of that length follows in pieces. */
   begin(head: string, length: BodyLength): void
-  /** A whole request, head and body. */
-  text(request: string): void
+  /** A whole request, its body as latin1. */
+  text(head: string, body: string): void
   payload(bytes: Buffer, start: number, end: number): void
   /**
    * @param trailers fields to stand behind the body, each line with its CRLF; dropped where the request's framing has no place for them
