@@ -187,7 +187,9 @@ export class Informer<T extends KubernetesObject> {
       if (restMs > 0) watchdog = setTimeout(look, Math.ceil(restMs))
       else silence.abort(new Error(`Cannot hear the watch: silent for ${silenceMs} ms`))
     }
-    this.#eventAt = performance.now()
+    const began = performance.now()
+    let isShort = true
+    this.#eventAt = began
     let watchdog = setTimeout(look, silenceMs)
     try {
       const events = this.#api.watch(this.#resource, {
@@ -196,17 +198,12 @@ export class Informer<T extends KubernetesObject> {
         timeoutSeconds: Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())),
         signal: stopped,
       })
-      const began = performance.now()
       let count = 0
       for await (const event of events) {
         this.#take(event)
-        if (performance.now() - began >= WATCH_MS_MIN) this.#backoff.reset()
         if (++count % TURN_EVENTS === 0) await nextTurn()
       }
       this.#heard()
-      // A server that ends every watch at once, even with an event, must not be asked in a tight loop.
-      if (performance.now() - began < WATCH_MS_MIN) await delay(this.#backoff.next(), this.#stop.signal)
-      else this.#backoff.reset()
     } catch (error) {
       if (!silence.signal.aborted) throw error
       // One that was put back to an earlier state says nothing to who asks for what comes after a later one.
@@ -214,7 +211,11 @@ export class Informer<T extends KubernetesObject> {
       throw silence.signal.reason
     } finally {
       clearTimeout(watchdog)
+      isShort = performance.now() - began < WATCH_MS_MIN
+      if (!isShort) this.#backoff.reset()
     }
+    // A server that ends every watch at once, even with an event, must not be asked in a tight loop.
+    if (isShort) await delay(this.#backoff.next(), this.#stop.signal)
   }
 
   #take({ type, object }: WatchEvent<T>): void {
@@ -292,6 +293,6 @@ function isLost(error: unknown): boolean {
 
 /** Versions are numbers without leading zeros, however long; of any other text nothing is known. */
 function isEarlier(version: string, than: string): boolean {
-  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false
-  return version.length === than.length ? version < than : version.length < than.length
+  if (version.length > than.length || (version.length === than.length && version >= than)) return false
+  return /^\d+$/.test(version) && /^\d+$/.test(than)
 }
