@@ -33,6 +33,8 @@ export interface IntakeOwner {
   /** Ends the connection with an error; what is told of it is the owner's own choice unless named. */
   fail(code: Http2Code, told?: ErrorCode): void
   turn(): void
+  /** The peer has acknowledged a PING. */
+  acknowledged(): void
 }
 
 /** What one side of a connection grants the other. */
@@ -177,7 +179,10 @@ export abstract class FrameIntake<S extends ReceivingStream> implements FrameSin
       case FRAME.settings:
         return this.#settings(flags, bytes, start, end)
       case FRAME.ping:
-        if (flags & FLAG.ack) return this.spend(COST.unknown)
+        if (flags & FLAG.ack) {
+          this.#owner.acknowledged()
+          return this.spend(COST.unknown)
+        }
         this.#sender.outbox.pong(bytes, start, end)
         this.#owner.turn()
         return this.spend(COST.ping)

@@ -110,6 +110,12 @@ export class Outbox {
     write32(memory, write32(memory, at, last), code)
   }
 
+  /** Asks for an acknowledgement. */
+  ping(): void {
+    const { memory, at } = this.frame(8, FRAME.ping, 0, 0)
+    memory.fill(0, at, at + 8)
+  }
+
   /** Answers a PING with its own payload. */
   pong(bytes: Buffer, start: number, end: number): void {
     const { memory, at } = this.frame(8, FRAME.ping, FLAG.ack, 0)

@@ -25,6 +25,8 @@ const OPEN = 1
 const ENDING = 2
 const CLOSED = 3
 
+const STREAM_ID_MAX = 2 ** 31 - 1
+
 /** Resets that are the client's fault. */
 const BLAMED = new Set<Http2Code>([CODE.protocolError, CODE.flowControlError, CODE.streamClosed, CODE.enhanceYourCalm])
 
@@ -49,6 +51,8 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
   #state = PREFACE_STATE
   #prefaceRead = 0
   #goingAway = false
+  /** The client has been asked to open no more streams, but may have done so before it heard. */
+  #draining = false
   #listed = false
   #inputEnded = false
 
@@ -91,13 +95,13 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
 
   /** Since when it idles, on the wheel's clock; `Infinity` while it does not. Its deadline was set when it began to. */
   get idleSince(): number {
-    if (!this.idle || this.blocked || this.#goingAway || this.#intake.isInHead) return Number.POSITIVE_INFINITY
+    if (!this.idle || this.blocked || this.#goingAway || this.#draining || this.#intake.isInHead) return Number.POSITIVE_INFINITY
     return this.deadlineAt - this.#host.settings().defaultTimeoutMs
   }
 
   /** Makes room for others. */
   shed(): void {
-    this.drain()
+    this.#sayLast()
   }
 
   get streamCount(): number {
@@ -115,12 +119,26 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
     }
   }
 
-  /** Asks the client to open its next streams elsewhere, finishes those that run, and closes. */
+  /**
+   * Asks the client to open its next streams elsewhere, finishes those that run, and closes. What it has opened before it heard is served: which
+   * is the last is said when it has acknowledged a PING that stands behind the wish (RFC 9113 §6.8).
+   */
   drain(): void {
-    if (this.#goingAway || this.#state >= ENDING) return
-    this.sender.outbox.goAway(this.#intake.lastStream, CODE.noError)
-    this.finishUp()
-    this.#closeIfDone()
+    if (this.#draining || this.#goingAway || this.#state >= ENDING) return
+    if (this.#state === PREFACE_STATE) {
+      this.#sayLast()
+      return
+    }
+    this.#draining = true
+    this.sender.outbox.goAway(STREAM_ID_MAX, CODE.noError)
+    this.sender.outbox.ping()
+    if (this.#streams.size === 0) this.wheel.arm(this, this.#restMs)
+    this.turn()
+  }
+
+  /** The client has acknowledged a PING. */
+  acknowledged(): void {
+    if (this.#draining) this.#sayLast()
   }
 
   /** No more streams are opened: it closes when those that run are over. */
@@ -154,7 +172,7 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
         return
       }
       if (this.#intake.isInHead) this.fail(CODE.enhanceYourCalm, 'R44')
-      else if (this.#streams.size === 0) this.drain()
+      else if (this.#streams.size === 0) this.#sayLast()
       else this.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
     })
   }
@@ -199,7 +217,7 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
     if (complete) this.#calm.completed()
     if (this.#streams.size === 0) {
       // Nobody is there any more, or does not read and has a nearer deadline for that.
-      if (this.#state === OPEN && !this.blocked) this.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
+      if (this.#state === OPEN && !this.blocked) this.wheel.arm(this, this.#restMs)
       if (this.#goingAway || this.#inputEnded) this.turn()
     }
   }
@@ -219,6 +237,18 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
     this.sender.flush()
     this.#socket.end()
     this.wheel.arm(this, this.limits.lingerMs)
+  }
+
+  /** For how long nothing need come. */
+  get #restMs(): number {
+    return this.#draining && this.#streams.size === 0 ? this.limits.lingerMs : this.#host.settings().defaultTimeoutMs
+  }
+
+  /** Says which stream is the last that is served, and closes when those that run are over. */
+  #sayLast(): void {
+    if (this.#goingAway || this.#state >= ENDING) return
+    this.sender.outbox.goAway(this.#intake.lastStream, CODE.noError)
+    this.finishUp()
   }
 
   #readPreface(bytes: Buffer, at: number, end: number): number {
@@ -263,7 +293,7 @@ export class Session implements Receiver, Timed, TurnMember, SenderOwner, Intake
       this.wheel.arm(this, this.limits.headMs)
     } else if (!isInHead && !this.blocked) {
       reader.headTimed = false
-      this.wheel.arm(this, this.#host.settings().defaultTimeoutMs)
+      this.wheel.arm(this, this.#restMs)
     }
   }
 

@@ -253,6 +253,10 @@ export class UpstreamSession implements Receiver, Timed, TurnMember, SenderOwner
     else this.#sessions.update(this)
   }
 
+  acknowledged(): void {
+    // Apps are asked for none.
+  }
+
   heldUp(): void {
     // Each stream has a time of its own for the app's silence.
   }

@@ -288,16 +288,36 @@ suite('An HTTP/2 exchange', () => {
     })
     const one = new RawHttp2(drained.httpsPort).send(headers(1, POST, OPEN), data(1, 'x'))
     await one.wait(({ type, flags }) => type === FRAME.settings && flags === FLAG.ack)
+    one.answersPings = false
     const over = drained.server.drain(5000)
-    const goAway = await one.wait(({ type }) => type === FRAME.goAway)
-    assert.deepEqual([read32(goAway?.payload as Buffer, 0), read32(goAway?.payload as Buffer, 4)], [1, CODE.noError])
-    one.send(headers(3, GET), data(1, 'y', true))
+    const lasts = () => one.frames.flatMap(({ type, payload }) => (type === FRAME.goAway ? [[read32(payload, 0), read32(payload, 4)]] : []))
+    await one.wait(({ type, flags }) => type === FRAME.ping && flags === 0)
+    assert.deepEqual(lasts(), [[2 ** 31 - 1, CODE.noError]])
+    // What it had opened before it heard is served.
+    one.send(headers(3, GET))
+    assert.equal((await one.headersOf(3))?.fields?.[':status'], '200')
+    one.send(ping(FLAG.ack), headers(5, GET))
+    const refused = await one.wait(({ type, stream }) => type === FRAME.reset && stream === 5)
+    assert.equal(read32(refused?.payload as Buffer, 0), CODE.refusedStream)
+    assert.deepEqual(lasts().at(-1), [3, CODE.noError])
+    one.send(data(1, 'y', true))
     await one.ended(1)
     assert.equal(one.body(1), '2')
-    const refused = one.frames.find(({ type, stream }) => type === FRAME.reset && stream === 3)
-    assert.equal(read32(refused?.payload as Buffer, 0), CODE.refusedStream)
     await over
     await one.until(() => one.closed)
+  })
+
+  test('is closed in time by a drain whose PING it does not answer', async () => {
+    const drained = await startBed({ apps: { 'shop.test': app }, tls: { key: pair.key, cert: pair.certificate }, limits: { lingerMs: 50 } })
+    const one = new RawHttp2(drained.httpsPort).send(headers(1, GET))
+    one.answersPings = false
+    await one.ended(1)
+    await drained.server.drain(60_000)
+    await one.until(() => one.closed)
+    assert.deepEqual(
+      one.frames.flatMap(({ type, payload }) => (type === FRAME.goAway ? [read32(payload, 0)] : [])),
+      [2 ** 31 - 1, 1],
+    )
   })
 
   const floods: Record<string, () => Uint8Array[]> = {

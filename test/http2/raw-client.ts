@@ -67,6 +67,8 @@ export class RawHttp2 {
   readonly frames: RawFrame[] = []
   readonly socket: TLSSocket
   closed = false
+  /** Whether it answers a PING, as every client does. */
+  answersPings = true
   readonly #decoder = new HpackDecoder()
   readonly #waiting = new Set<() => void>()
   #rest = Buffer.alloc(0)
@@ -134,6 +136,8 @@ export class RawHttp2 {
       }
       this.#rest = this.#rest.subarray(FRAME_HEAD + length)
       this.frames.push(this.#withFields(one))
+      if (one.type === FRAME.ping && one.flags === 0 && this.answersPings && this.socket.writable)
+        this.send(frame(FRAME.ping, FLAG.ack, 0, one.payload))
     }
     this.#wake()
   }
