@@ -15,6 +15,7 @@ import { routerMetrics } from './metrics.ts'
 import { stapleDelta, startStapler } from './ocsp/start.ts'
 import { fitToFiles, openFilesMax } from './open-files.ts'
 import { type Changes, secretChanges, TableBuilder } from './table/build.ts'
+import { CertificateAudit } from './table/certificate-audit.ts'
 import { secretOf } from './table/certificate-store.ts'
 import { CertificateTimes } from './table/certificate-times.ts'
 import { DeltaQueue } from './table/delta-queue.ts'
@@ -172,6 +173,9 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
     const onReopen = () => started.reopenLogs()
     process.on('SIGUSR1', onReopen)
     stack.add('log rotation', { stop: () => void process.off('SIGUSR1', onReopen) })
+    const onRefuted = (secrets: readonly string[]) => onChanges(secretChanges(secrets))
+    const audit = stack.add('audit of certificates', new CertificateAudit({ certificates: () => builder.certificates(), onRefuted }))
+    void read.then(() => audit.start())
     // What the cluster said while the workers came up.
     queue.open(delta => started.apply(delta))
     // All of it where they began with the table of the last run.

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { type KeyPair, selfSigned } from '../../kernel/x509.ts'
+import { createAuthority, issueCertificate, type KeyPair } from '../../kernel/x509.ts'
 
 /** A cluster of apps, object by object as a real API server tells them: managed fields, statuses and all. */
 export interface ClusterOptions {
@@ -19,7 +19,14 @@ export function clusterObjects({ apps, certificateEach, port }: ClusterOptions):
   const services = new Map<string, unknown>()
   const endpointslices = new Map<string, unknown>()
   const secrets = new Map<string, unknown>()
-  const pairs = certificateEach > 0 ? Array.from({ length: KEY_COUNT }, () => selfSigned({ names: ['*.example.com'], days: 90 })) : []
+  const pairs: KeyPair[] = []
+  if (certificateEach > 0) {
+    const authority = createAuthority('Bench')
+    while (pairs.length < KEY_COUNT) {
+      const { certificate, key } = issueCertificate(authority, { names: ['*.example.com'], days: 90 })
+      pairs.push({ certificate: certificate + authority.certificate, key })
+    }
+  }
   for (let index = 0; index < apps; index++) {
     const hasCertificate = certificateEach > 0 && index % certificateEach === 0
     services.set(`${index}`, service(index, hasCertificate))
@@ -101,18 +108,19 @@ function service(index: number, hasCertificate: boolean): object {
 
 function secret(index: number, pair: KeyPair): object {
   const data = {
-    'tls.crt': base64(withSerial(pair.certificate, index) + pair.certificate),
+    'tls.crt': base64(withSerial(pair.certificate, index)),
     'tls.key': base64(pair.key),
   }
   return { metadata: { ...metadata(index, 1, 2), name: `${names(index).name}-cert` }, data, type: 'kubernetes.io/tls' }
 }
 
-/** Another certificate of the same key: its signature is wrong now, which nobody but a client looks at. */
+/** Another certificate of the same key before the same issuer: its signature is wrong now, which nobody but a client looks at. */
 function withSerial(pem: string, index: number): string {
+  const issuer = pem.slice(pem.indexOf('-----BEGIN', 1))
   const der = Buffer.from(new X509Certificate(pem).raw)
   const serial = Buffer.from(new X509Certificate(pem).serialNumber, 'hex')
   der.writeUInt32BE(index, der.indexOf(serial) + serial.length - 4)
-  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n${issuer}`
 }
 
 function metadata(index: number, resourceVersion: number, kind: number): object {

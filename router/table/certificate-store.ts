@@ -1,5 +1,5 @@
 import type { Secret } from 'kubernetes-types/core/v1'
-import { type Certificate, certificateWarnings, isFor, isInTime, readCertificate } from '../tls/certificates.ts'
+import { type Certificate, certificateWarnings, isFor, isInTime, proven, readCertificate } from '../tls/certificates.ts'
 import type { Family, Fault } from './annotations.ts'
 import type { App } from './app.ts'
 import { type Candidate, chooseCertificates } from './certificate-choice.ts'
@@ -150,10 +150,13 @@ export class CertificateStore {
     try {
       const certificate = readCertificate(secret, { oldKeys: this.#options.oldCertificateKeys ?? false })
       // The last one may be as bad as this; then what was kept before it still is the better.
-      const kept = [last, older].find(other => other && other.id !== certificate.id && this.#isStillNeeded(other, certificate))
+      const kept = [last, older].find(
+        other => other && other.id !== certificate.id && this.#isStillNeeded(other, certificate) && proven(other),
+      )
       return { certificate, ...(kept && { kept }) }
     } catch (error) {
-      return { ...(last && { certificate: last }), ...(older && { kept: older }), fault: (error as Error).message }
+      const [good, stillGood] = [proven(last), proven(older)]
+      return { ...(good && { certificate: good }), ...(stillGood && { kept: stillGood }), fault: (error as Error).message }
     }
   }
 

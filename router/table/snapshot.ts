@@ -107,7 +107,7 @@ export class ClusterWatch implements Snapshot {
       log,
       backoff: patience(),
       selection: { fieldSelector: 'type=kubernetes.io/tls' },
-      prune: keepCertificate,
+      prune: secret => keepCertificate(secret, !this.#isSynced),
       onChange: key => this.#wanted.has(key) && touch(() => this.#changes.secrets.add(key)),
     })
     this.#deployments = new Informer(api, RESOURCES.deployments, {
@@ -267,9 +267,10 @@ export class ClusterWatch implements Snapshot {
 const ROUTERS = ['drycc-router', 'deis-router']
 const BUILDERS = ['drycc-builder', 'deis-builder']
 
-function keepCertificate(secret: Stored<Secret>): Stored<Secret> {
+/** @param isHasty thousands come at once, and the start waits for them */
+function keepCertificate(secret: Stored<Secret>, isHasty: boolean): Stored<Secret> {
   const kept = pruneSecret(secret)
-  prepareCertificate(kept)
+  prepareCertificate(kept, isHasty)
   return kept
 }
 

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Secret } from 'kubernetes-types/core/v1'
 import { alternativeNames } from '../../kernel/x509.ts'
 import { type Pair, sortChain } from './chain.ts'
+import { skimCertificate } from './skim.ts'
 
 /** A certificate chain with its key, checked against each other. Plain values: it travels to the workers. */
 export interface Certificate {
@@ -34,7 +36,7 @@ export function readCertificate(secret: Secret, { oldKeys = false } = {}): Certi
   const chain = readPart(secret, 'tls.crt', oldKeys ? 'cert' : undefined)
   const key = readPart(secret, 'tls.key', oldKeys ? 'key' : undefined)
   const known = prepared.get(secret)
-  if (known) return known
+  if (known && !refuted.has(known)) return known
   const pairs = sortChain(chain, key, partOf(secret, 'ca.crt'))
   const [first, ...others] = onePerKind(pairs)
   const names = pairs
@@ -64,17 +66,53 @@ function onePerKind(pairs: readonly [Pair, ...Pair[]]): readonly [Pair, ...Pair[
 }
 
 const prepared = new WeakMap<Secret, Certificate>()
+/** Those that were looked at hastily, and nobody has read whole yet. */
+const skimmed = new WeakSet<Certificate>()
+/** Of these, those that are not what they seemed to be. */
+const refuted = new WeakSet<Certificate>()
 
 /**
- * Reads the certificate of a Secret ahead of {@link readCertificate}, which then costs nothing. A reading takes a fifth of a millisecond: of
- * thousands that come page by page it is spread over the pages, where all at once would stop the process for seconds.
+ * Reads the certificate of a Secret ahead of {@link readCertificate}, which then costs nothing: of thousands that come page by page it is
+ * spread over the pages, where all at once would stop the process for seconds.
+ *
+ * @param isHasty a tenth of a millisecond each is too long: what can be skimmed is, and {@link proven} says later whether it is what it seems
  */
-export function prepareCertificate(secret: Secret): void {
+export function prepareCertificate(secret: Secret, isHasty = false): void {
   try {
-    prepared.set(secret, readCertificate(secret))
+    const certificate = isHasty
+      ? skimCertificate(readPart(secret, 'tls.crt', undefined), readPart(secret, 'tls.key', undefined))
+      : undefined
+    if (certificate) skimmed.add(certificate)
+    prepared.set(secret, certificate ?? readCertificate(secret))
   } catch {
     // Whoever needs it reads it again and is told why it cannot.
   }
+}
+
+/** Whether a certificate was looked at hastily only. */
+export function isSkimmed(certificate: Certificate): boolean {
+  return skimmed.has(certificate)
+}
+
+/**
+ * Reads a certificate whole that was looked at hastily. One that is not what it seemed to be is not what {@link readCertificate} says of its
+ * Secret from then on.
+ *
+ * @returns the same certificate, or `undefined`
+ */
+export function proven(certificate: Certificate | undefined): Certificate | undefined {
+  if (certificate === undefined || refuted.has(certificate)) return undefined
+  if (!skimmed.has(certificate)) return certificate
+  skimmed.delete(certificate)
+  try {
+    const { chain, key } = certificate
+    const whole = readCertificate({ stringData: { 'tls.crt': chain, 'tls.key': key } })
+    if (isDeepStrictEqual(whole, certificate)) return certificate
+  } catch {
+    // Whoever reads its Secret again is told.
+  }
+  refuted.add(certificate)
+  return undefined
 }
 
 /** Why a certificate that can be used should not be, for the operator to read; it is served where there is no better one. */
