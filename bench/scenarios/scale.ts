@@ -1,7 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { Agent, createServer, request, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +8,7 @@ import type { BenchTable } from '../main.ts'
 import type { ApiOrder } from '../scale/api-server.ts'
 import { names, PLATFORM_DOMAIN } from '../scale/cluster.ts'
 import { childrenOf, cpuMicroseconds, memoryOf } from '../scale/process.ts'
+import { get, kubeconfig, portOf, quantile, ROUTER_ENV, round, start, startApp, until } from '../scale/world.ts'
 
 export const name = 'scale'
 
@@ -17,7 +17,6 @@ const CERTIFICATE_EACH = Number(process.env['SCALE_CERTIFICATE_EACH'] ?? 5)
 const CHANGE_COUNT = 500
 const CHANGES_PER_SECOND = 50
 const LATENCY_COUNT = 300
-const ROOT = join(import.meta.dirname, '../..')
 
 /**
  * A router before a cluster of many apps: API server, router and apps are processes of their own, and the API is HTTP, so that what its
@@ -152,71 +151,9 @@ async function burst(api: ChildProcess, port: number, target: number, agent: Age
   return slowestMs
 }
 
-const ROUTER_ENV = {
-  ...Object.fromEntries(['HTTP', 'HTTPS', 'GIT', 'HEALTH', 'ADMIN'].map(port => [`ROUTER_${port}_PORT`, '0'])),
-  ROUTER_BIND: '127.0.0.1',
-  ROUTER_ACCESS_LOG: 'off',
-}
-
-async function start(children: ChildProcess[], file: string, env: Record<string, string>) {
-  const child = fork(join(ROOT, file), { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  children.push(child)
-  const ports = await new Promise<Record<string, Record<string, number>>>((resolve, reject) => {
-    child.once('message', message => resolve(message as never))
-    child.once('exit', code => reject(new Error(`${file} ended with code ${code}`)))
-  })
-  return { child, ports }
-}
-
 function tell(api: ChildProcess, order: ApiOrder): Promise<unknown> {
   return new Promise(resolve => {
     api.once('message', resolve)
     api.send(order)
   })
-}
-
-async function startApp(body: string): Promise<Server> {
-  const app = createServer((_, response) => response.end(body))
-  await new Promise<void>(resolve => app.listen(0, '0.0.0.0', resolve))
-  return app
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const began = performance.now()
-  while (!(await condition())) if (performance.now() - began > 60_000) throw new Error('The change never came')
-}
-
-function get(port: number, host: string, agent: Agent): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, headers: { host }, agent }, response => {
-      let body = ''
-      response.setEncoding('latin1')
-      response.on('data', chunk => (body += chunk))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
-    })
-    sent.on('error', reject)
-    sent.end()
-  })
-}
-
-function kubeconfig(port: number): string {
-  return JSON.stringify({
-    'current-context': 'bench',
-    clusters: [{ name: 'bench', cluster: { server: `http://127.0.0.1:${port}` } }],
-    users: [{ name: 'bench', user: {} }],
-    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench', namespace: 'drycc' } }],
-  })
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(Math.ceil(sorted.length * share), sorted.length) - 1] ?? Number.NaN
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
 }
