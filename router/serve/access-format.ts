@@ -1,6 +1,17 @@
 import { headValue } from '../http1/fields.ts'
 import { parseLogFormat } from '../table/log-format.ts'
-import { type AccessLogFormat, accessLine, escaped, firstLine, isoTime, type Refusal, refusalLine, seconds, user } from './access-line.ts'
+import {
+  type AccessLogFormat,
+  accessLine,
+  escaped,
+  firstLine,
+  isoTime,
+  type Refusal,
+  refusalLine,
+  seconds,
+  serverName,
+  user,
+} from './access-line.ts'
 import type { Handshake } from './client.ts'
 import { ERRORS } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -88,7 +99,7 @@ const EXCHANGE_VARIABLES: Readonly<Record<string, Variable>> = {
   is_args: exchange => (query(exchange) === '' ? '' : '?'),
   bytes_sent: exchange => String(exchange.bytesSent),
   body_bytes_sent: exchange => String(exchange.bodyBytesSent),
-  server_name: exchange => exchange.head.host || '_',
+  server_name: serverName,
   server_port: exchange => exchange.origin.port,
   server_protocol: exchange => `HTTP/${exchange.head.version}`,
   host: exchange => exchange.head.host,

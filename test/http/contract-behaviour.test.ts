@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { suite, test } from 'node:test'
 import { ok, startHttpApp } from '../../router/serve/testbed.ts'
 import { endpoint } from '../../router/table/route.ts'
@@ -631,6 +633,20 @@ suite('Availability (contract 5.4)', () => {
   })
 })
 
+suite('IPv6 (contract 5.5, 5.9)', { skip: !hasIpv6() }, () => {
+  test('an app at an address of IPv6 is reached, and stands in brackets in the log', async () => {
+    const app = createServer(socket => socket.once('data', () => socket.end(ok('six'))))
+    await new Promise<void>(resolve => app.listen(0, '::1', resolve))
+    const { port } = app.address() as AddressInfo
+    await using cluster = await Cluster.start()
+    cluster.service('shop', { annotations: { domains: 'shop.test' }, at: [{ address: '::1', port }] })
+    cluster.apply()
+    assert.match(await cluster.ask(get()), /six$/)
+    app.close()
+    assert.ok((await cluster.stop())[0]?.includes(` - "shop.test" - [::1]:${port} - shop.test - `))
+  })
+})
+
 suite('Upgrades (contract 5.5)', () => {
   test('any protocol passes, Connection becomes upgrade; but none that would hide requests', async () => {
     await using app = await startHttpApp(request =>
@@ -651,3 +667,7 @@ suite('Upgrades (contract 5.5)', () => {
     assert.doesNotMatch(h2c.slice(h2c.indexOf('\r\n\r\n')), /upgrade|http2/i)
   })
 })
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some(list => list?.some(({ address }) => address === '::1'))
+}
