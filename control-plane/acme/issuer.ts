@@ -1,23 +1,19 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { Backoff, delay } from '../../kernel/backoff.ts'
-import { isStatus, type KubernetesApi, KubernetesError } from '../../kernel/kubernetes/api.ts'
+import { isStatus, type KubernetesApi } from '../../kernel/kubernetes/api.ts'
 import { withLease } from '../../kernel/kubernetes/lease.ts'
 import { type Outcome, type Reconciler, startReconciler } from '../../kernel/kubernetes/reconciler.ts'
 import type { Log } from '../../kernel/log.ts'
-import { AppLocks } from '../deploy/app-locks.ts'
 import type { Routing } from '../deploy/routing.ts'
 import type { App } from '../domain/app.ts'
 import {
   type Automatic,
   adopt,
   type ChallengeType,
-  directoryIndex,
-  type Failure,
   failed,
   issued,
   nextStep,
-  orderableAt,
   ordered,
   type PendingChallenge,
   type PendingOrder,
@@ -28,14 +24,16 @@ import { type AutomaticMode, unobtainable, wantsAutomatic } from '../domain/auto
 import { Refusal } from '../domain/refusal.ts'
 import type { PlatformLog } from '../platform-log.ts'
 import type { Records } from '../records.ts'
-import type { Authorities, Authority } from './authorities.ts'
-import type { Caa, Permission } from './caa.ts'
+import type { Authority } from './authorities.ts'
+import { type ChoiceParts, chooseAuthority } from './choose-authority.ts'
+import { failureOf, Postponed, Superseded, Unreachable } from './failures.ts'
 import { issue } from './issue.ts'
+import { OwnerQuota } from './owner-quota.ts'
 import { AcmeProblem } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { type RenewalWindow, renewalId } from './renewal-info.ts'
 
-export interface IssuerOptions {
+export interface IssuerOptions extends ChoiceParts {
   readonly api: KubernetesApi
   readonly records: Records
   readonly routing: Routing
@@ -44,17 +42,12 @@ export interface IssuerOptions {
   readonly namespace: string
   readonly platformDomain: string
   readonly mode: AutomaticMode
-  readonly authorities: Authorities
-  /** Who is asked for the certificates of an app, the preferred one first. */
-  authoritiesOf(app: string): readonly Authority[]
   /** Absent: nobody looks before an authority does. */
   readonly reach: Reach | undefined
-  readonly caa: Caa
   /** First certificates that one owner's apps may order within a week. */
   readonly ownerOrdersMax: number
   /** Whether a name that came on demand may have another certificate. @returns why not */
   mayKeep(app: App, domain: string, signal: AbortSignal): Promise<string | undefined>
-  readonly challenge: ChallengeType | 'auto'
   readonly chain?: string
   readonly times?: Partial<IssuerTimes>
 }
@@ -83,13 +76,13 @@ export class Issuer {
   readonly #stopping = new AbortController()
   #leading: Promise<void> | undefined
   #reconciler: Reconciler | undefined
-  /** Of owners. */
-  readonly #orderings = new AppLocks()
+  readonly #quota: OwnerQuota
   /** Ends the attempt for a domain. */
   readonly #attempts = new Map<string, { readonly app: string; readonly ending: AbortController }>()
 
   constructor(options: IssuerOptions) {
     this.#options = options
+    this.#quota = new OwnerQuota(options.records, options.ownerOrdersMax)
     this.#times = { ...TIMES, ...options.times }
     this.#log = options.log.child({ part: 'acme' })
     options.records.onDomainChange(domain => this.#changed(domain))
@@ -210,7 +203,7 @@ export class Issuer {
   async #obtain(record: Automatic, renews: boolean, stopping: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(ATTEMPT_MS_MAX)])
     const { domain, app } = record
-    const { authority, types, why } = await this.#chooseAuthority(record, signal)
+    const { authority, types, why } = await chooseAuthority(record, this.#options, signal)
     const pausedMs = this.#options.authorities.pausedMs(authority, Date.now())
     if (pausedMs > 0) {
       const until = new Date(Date.now() + pausedMs).toISOString()
@@ -221,7 +214,7 @@ export class Issuer {
       if (why !== undefined) throw new Unreachable(why)
       if (renews) await this.#checkKept(record, signal)
       const owner = renews || record.order ? undefined : this.#ownerOf(app)
-      if (owner !== undefined) this.#checkQuota(owner)
+      if (owner !== undefined) this.#quota.check(owner)
       const challengeType = await this.#findWay(record, types, signal)
       const client = await this.#options.authorities.open(authority)
       const replaces = renews && record.directory === authority.url ? renewalId(record.certificate as string) : undefined
@@ -257,56 +250,14 @@ export class Issuer {
   /** @throws {Postponed} when the owner has ordered as many as he may */
   async #begin(record: Automatic, renews: boolean): Promise<void> {
     const owner = this.#ownerOf(record.app)
-    // One after the other: each order counts for the next.
-    await this.#orderings.run(owner, async () => {
-      if (!renews) this.#checkQuota(owner)
-      // A process that dies at every attempt must not order at every start; with an order that is kept it may go on at once.
-      const note = (standing: Automatic) => ({ ...(renews ? standing : ordered(standing, owner, Date.now())), nextAttemptAt: inAMinute() })
-      await this.#change(record, note, 'later')
-    })
-  }
-
-  #checkQuota(owner: string): void {
-    const { records, ownerOrdersMax } = this.#options
-    const nowMs = Date.now()
-    const atMs = orderableAt(records.automatics.list(), owner, ownerOrdersMax, nowMs)
-    if (atMs <= nowMs) return
-    const when = new Date(atMs).toISOString()
-    const message = `The apps of ${owner} have ordered ${ownerOrdersMax} new certificates within a week, as many as one owner may; the next is possible at ${when}`
-    throw new Postponed(message, atMs - nowMs)
+    // A process that dies at every attempt must not order at every start; with an order that is kept it may go on at once.
+    const begun = (standing: Automatic) => ({ ...(renews ? standing : ordered(standing, owner, Date.now())), nextAttemptAt: inAMinute() })
+    const note = async () => void (await this.#change(record, begun, 'later'))
+    await (renews ? note() : this.#quota.take(owner, note))
   }
 
   #ownerOf(app: string): string {
     return this.#options.records.apps.get(app)?.owner ?? ''
-  }
-
-  /** The one with which an order stands, else the first that takes orders and that the domain's owner permits. */
-  async #chooseAuthority(record: Automatic, signal: AbortSignal): Promise<{ readonly authority: Authority } & Permission> {
-    const { authoritiesOf, authorities: pool, challenge } = this.#options
-    const authorities = authoritiesOf(record.app)
-    const types: readonly ChallengeType[] = challenge === 'auto' ? ['http-01', 'tls-alpn-01'] : [challenge]
-    const resumed = record.order && authorities.find(({ url }) => url === record.order?.directory)
-    if (resumed) return { authority: resumed, types }
-    const first = directoryIndex(record, authorities.length)
-    const inTurn = [...authorities.slice(first), ...authorities.slice(0, first)]
-    const free = inTurn.filter(authority => pool.pausedMs(authority, Date.now()) === 0)
-    let preferred: ({ readonly authority: Authority } & Permission) | undefined
-    for (const authority of free) {
-      const permission = await this.#permission(authority, record.domain, types, signal)
-      preferred ??= { authority, ...permission }
-      if (permission.why === undefined) return { authority, ...permission }
-    }
-    return preferred ?? { authority: inTurn[0] as Authority, types }
-  }
-
-  async #permission(authority: Authority, domain: string, types: readonly ChallengeType[], signal: AbortSignal): Promise<Permission> {
-    try {
-      const identities = await (await this.#options.authorities.open(authority)).identities(signal)
-      return await this.#options.caa.permission(domain, identities, types)
-    } catch {
-      // Whoever cannot be asked now is asked for the order next, and it is told then what is wrong.
-      return { types }
-    }
   }
 
   /** By which challenge the domain can be reached. @throws {Unreachable} before anybody is asked for anything */
@@ -403,33 +354,4 @@ function inAMinute(): string {
 
 function keepOrder({ nextAttemptAt: _nextAttemptAt, ...record }: Automatic, order: PendingOrder): Automatic {
   return { ...record, order }
-}
-
-/** Somebody else works on the record. */
-class Superseded extends Error {}
-
-/** The domain does not lead here; the message says where it leads. */
-class Unreachable extends Error {}
-
-/** The authority is not asked for now. */
-class Postponed extends Error {
-  readonly retryAfterMs: number
-
-  constructor(message: string, retryAfterMs: number) {
-    super(message)
-    this.retryAfterMs = retryAfterMs
-  }
-}
-
-function failureOf(error: unknown): Failure {
-  if (error instanceof KubernetesError) throw error
-  const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof Unreachable) return { message, isRefusal: false, keepsOrder: true }
-  if (error instanceof Postponed) return { message, isRefusal: false, keepsOrder: true, retryAfterMs: error.retryAfterMs }
-  if (!(error instanceof AcmeProblem))
-    return { message: `The certificate authority was not reached: ${message}`, isRefusal: true, keepsOrder: true }
-  return {
-    ...{ message, isRefusal: true, keepsOrder: error.isPassing },
-    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
-  }
 }

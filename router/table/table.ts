@@ -249,12 +249,10 @@ const EMPTY: Parts = {
 }
 
 function note(before: ReadonlySet<string>, { routes }: TableDelta, isNoted: (edge: EdgeSpec | undefined) => boolean): ReadonlySet<string> {
-  if (before.size === 0 && !routes.some(([, route]) => isNoted(route?.policy.edge))) return before
+  const changed = routes.filter(([key, route]) => isNoted(route?.policy.edge) !== before.has(key))
+  if (changed.length === 0) return before
   const now = new Set(before)
-  for (const [key, route] of routes) {
-    if (isNoted(route?.policy.edge)) now.add(key)
-    else now.delete(key)
-  }
+  for (const [key] of changed) if (!now.delete(key)) now.add(key)
   return now
 }
 
