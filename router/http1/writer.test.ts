@@ -42,6 +42,20 @@ suite('MessageWriter', () => {
     })
     assert.equal(text, 'A\r\n\r\n0\r\n\r\nB\r\n\r\nbbC\r\n\r\n1\r\nc\r\n0\r\n\r\nD\r\n\r\nd')
   })
+  test('ends a message with trailers of any size, behind payload of any size', async () => {
+    const trailers = `X-Sum: ${'7'.repeat(8000)}\r\n`
+    for (const size of [1, 5000, 65_530, 65_536, 70_000]) {
+      const text = await sent(writer => {
+        writer.begin('A\r\n\r\n', CHUNKED)
+        put(writer, 'z'.repeat(size))
+        writer.finish(trailers)
+        writer.begin('B\r\n\r\n', 0)
+        writer.finish()
+      })
+      assert.equal(text.slice(text.indexOf('z\r\n0') + 1), `\r\n0\r\n${trailers}\r\nB\r\n\r\n`)
+      assert.equal(unchunk(text.slice(5)), 'z'.repeat(size))
+    }
+  })
   test('never sends more than the stated length, and tells when it was less', async () => {
     const text = await sent(writer => {
       writer.begin('', 3)

@@ -108,10 +108,11 @@ export class MessageWriter implements BodySink {
     if (this.#length === CHUNKED) {
       const last = trailers === '' ? LAST_CHUNK_AND_END : `${LAST_CHUNK}${trailers}\r\n`
       this.bytesWritten += last.length
-      if (owner === this && gathered > 0) {
-        this.#tail = last
-        this.flush()
-      } else this.#text += last
+      const isGathered = owner === this && gathered > 0
+      // Trailers have no room behind the payload.
+      if (isGathered && trailers === '') this.#tail = last
+      if (isGathered) this.flush()
+      if (!isGathered || trailers !== '') this.#text += last
     }
     const whole = this.#left === 0
     this.#length = 0
