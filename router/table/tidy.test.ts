@@ -32,4 +32,13 @@ suite('Tidy', () => {
     assert.equal(collections, 1)
     tidy.stop()
   })
+
+  test('does not count changes that come one by one, however many', context => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    context.after(() => mock.timers.reset())
+    const tidy = new Tidy({ quietMs: 100, collect: () => assert.fail('collected') })
+    for (let change = 0; change < 5000; change++) tidy.note(changes(1))
+    mock.timers.tick(500)
+    tidy.stop()
+  })
 })

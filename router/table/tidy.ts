@@ -4,6 +4,8 @@ import type { Changes } from './build.ts'
 /** Fewer leave little. */
 const OBJECTS_MIN = 2000
 const QUIET_MS = 2000
+/** Of changes that come in smaller numbers V8 collects what they leave before it is much. */
+const BURST_MIN = 10
 
 /**
  * Gives memory back after a large burst of changes, once it is quiet: what was read and replaced would else stand for as long as the process
@@ -22,7 +24,8 @@ export class Tidy {
 
   /** Something changed. */
   note({ services, slices, secrets }: Changes): void {
-    this.#objects += services.size + slices.size + secrets.size
+    const count = services.size + slices.size + secrets.size
+    if (count >= BURST_MIN) this.#objects += count
     if (this.#objects < OBJECTS_MIN) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#run(), this.#quietMs)
