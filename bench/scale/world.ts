@@ -12,9 +12,13 @@ export const ROUTER_ENV = {
   ROUTER_ACCESS_LOG: 'off',
 }
 
-/** Starts a script of ours in a process of its own, which must tell its ports. */
-export async function start(children: ChildProcess[], file: string, env: Record<string, string>) {
-  const child = fork(join(ROOT, file), { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+/** Starts a script of ours in a process of its own, which must tell its ports. @param flags of Node; with any its output is to be read */
+export async function start(children: ChildProcess[], file: string, env: Record<string, string>, flags: readonly string[] = []) {
+  const child = fork(join(ROOT, file), {
+    env: { ...process.env, ...env },
+    execArgv: [...process.execArgv, ...flags],
+    stdio: ['ignore', flags.length > 0 ? 'pipe' : 'ignore', 'inherit', 'ipc'],
+  })
   children.push(child)
   const ports = await new Promise<Record<string, Record<string, number>>>((resolve, reject) => {
     child.once('message', message => resolve(message as never))

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BenchTable } from '../main.ts'
 import type { ApiOrder } from '../scale/api-server.ts'
 import { names, PLATFORM_DOMAIN } from '../scale/cluster.ts'
+import { PauseReader } from '../scale/pauses.ts'
 import { childrenOf, cpuMicroseconds, memoryOf } from '../scale/process.ts'
 import { get, kubeconfig, portOf, quantile, ROUTER_ENV, round, start, startApp, until } from '../scale/world.ts'
 
@@ -65,7 +66,8 @@ async function measure(children: ChildProcess[], api: ChildProcess, env: Record<
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const [first, second] = apps.map(portOf) as [number, number]
   const began = performance.now()
-  const router = await start(children, 'router/main.ts', env)
+  const router = await start(children, 'router/main.ts', env, ['--trace-gc'])
+  const pauses = new PauseReader(router.child.stdout!)
   const port = router.ports['ports']?.['http'] as number
   const host = (index: number) => `${names(index).name}.${PLATFORM_DOMAIN}`
   await until(async () => (await get(port, host(APP_COUNT - 1), agent)).body === 'a')
@@ -117,10 +119,15 @@ async function measure(children: ChildProcess[], api: ChildProcess, env: Record<
   }
   found.set('changed → served, p50 / p99 / max ms', [0.5, 0.99, 1].map(share => round(quantile(tookMs, share))).join(' / '))
 
+  pauses.take()
   for (const target of [second, first]) {
-    const slowestMs = await burst(api, port, target, agent, found)
-    found.set('slowest request meanwhile, ms', round(slowestMs))
+    const { burstMs, quietMs } = await burst(api, port, target, agent, found)
+    const rounded = [quantile(burstMs, 0.99), quantile(burstMs, 1)].map(round).join(' / ')
+    found.set('requests meanwhile, p99 / max ms', rounded)
+    found.set('… times those of as long a quiet', round(quantile(burstMs, 0.99) / quantile(quietMs, 0.99)))
   }
+  const { young, whole } = pauses.take()
+  found.set('longest collection then, ms: young / whole', `${round(young)} / ${round(whole)}`)
   await sleep(1000)
   memory('after 20,000 changes at once')
   await tell(api, { type: 'expire' })
@@ -132,23 +139,28 @@ async function measure(children: ChildProcess[], api: ChildProcess, env: Record<
   return found
 }
 
-/** Moves every app at once. @returns the slowest of the requests that were served meanwhile, in milliseconds */
-async function burst(api: ChildProcess, port: number, target: number, agent: Agent, found: Map<string, string | number>): Promise<number> {
+/** Moves every app at once. @returns how long requests took meanwhile, and in as long a time after */
+async function burst(api: ChildProcess, port: number, target: number, agent: Agent, found: Map<string, string | number>) {
   const last = APP_COUNT - 1
   const host = `${names(last).name}.${PLATFORM_DOMAIN}`
   const before = (await get(port, host, agent)).body
-  const began = performance.now()
-  const told = tell(api, { type: 'move', from: 0, count: APP_COUNT, port: target })
-  let slowestMs = 0
-  await until(async () => {
+  const ask = async (tookMs: number[]) => {
     const sentAt = performance.now()
     const { body } = await get(port, host, agent)
-    slowestMs = Math.max(slowestMs, performance.now() - sentAt)
-    return body !== before
-  })
-  found.set('all slices changed at once → all served, s', round((performance.now() - began) / 1000))
+    tookMs.push(performance.now() - sentAt)
+    return body
+  }
+  const [burstMs, quietMs]: [number[], number[]] = [[], []]
+  const began = performance.now()
+  const told = tell(api, { type: 'move', from: 0, count: APP_COUNT, port: target })
+  await until(async () => (await ask(burstMs)) !== before)
+  const took = performance.now() - began
+  found.set('all slices changed at once → all served, s', round(took / 1000))
   await told
-  return slowestMs
+  await sleep(500)
+  const quietFrom = performance.now()
+  while (performance.now() - quietFrom < took) await ask(quietMs)
+  return { burstMs, quietMs }
 }
 
 function tell(api: ChildProcess, order: ApiOrder): Promise<unknown> {
