@@ -6,19 +6,20 @@ import type { Certificate } from '../tls/certificates.ts'
 import type { Fault } from './annotations.ts'
 import { type App, readApp } from './app.ts'
 import { CertificateStore, type CertificateStoreOptions } from './certificate-store.ts'
-import { type Claim, Claims } from './claims.ts'
+import type { Claim } from './claims.ts'
 import { CredentialStore } from './credential-store.ts'
-import { delegateEdge } from './edge.ts'
-import { areSame, readEndpoints } from './endpoints.ts'
+import { Dirty } from './dirty.ts'
+import { Domains } from './domains.ts'
+import { areSame } from './endpoints.ts'
 import { buildGitRoute } from './git-route.ts'
+import { authorityKeys, canaryKey, defaultRoute, neighbourFaults, ownEndpoints, ownRoute, withCanary } from './own-route.ts'
 import { PageStore } from './page-store.ts'
-import { buildRoute, delegatePaths } from './policy.ts'
+import { delegatePaths } from './policy.ts'
 import { References } from './references.ts'
+import { type Report, type ReportFilter, reportApps } from './report.ts'
 import type { Endpoint } from './route.ts'
 import { type RouterAnnotations, readSettings } from './settings.ts'
-import { shared } from './shared-values.ts'
 import type { HostSpec, RouteSpec, SettingsSpec, TableDelta } from './spec.ts'
-import { buildUpstreamTls } from './upstream-tls.ts'
 
 /** The part of the cluster that routes are made of, as it stands at one moment. */
 export interface Snapshot {
@@ -64,44 +65,11 @@ export interface BuildResult {
   readonly faults: readonly (readonly [service: string, faults: readonly Fault[]])[]
 }
 
-/** A line of `/routes`. */
-export interface AppReport {
-  readonly service: string
-  readonly app: string
-  readonly hosts: readonly string[]
-  readonly route: RouteSpec | undefined
-  readonly faults: readonly Fault[]
-  readonly ignored: readonly string[]
-}
-
-/** Which lines of `/routes`, in the order of their keys. */
-export interface ReportFilter {
-  readonly app?: string
-  readonly service?: string
-  /** Only those that have any. */
-  readonly faults?: boolean
-  /** The key of the last line of the page before. */
-  readonly after?: string
-  readonly limit?: number
-}
-
-export interface Report {
-  readonly router: Pick<RouterAnnotations, 'faults' | 'ignored'>
-  readonly apps: readonly AppReport[]
-  /** After which key the next page begins; absent: this is the last. */
-  readonly next?: string
-}
-
 /** `namespace`, the router's own, is also whose Services may take paths of any host. */
 export interface BuilderOptions extends CertificateStoreOptions {
   /** The version of the table before this builder's first. */
   readonly version?: number
 }
-
-/** Of an app that gives no path away. */
-const NO_LOCATIONS: RouteSpec['locations'] = Object.freeze([])
-
-const NO_DELEGATES: readonly App[] = []
 
 /** The key of the router's own faults. */
 const ROUTER = ''
@@ -116,11 +84,7 @@ export class TableBuilder {
   /** The Services as they stood when their apps were read. */
   readonly #sources = new Map<string, Stored<Service>>()
   readonly #bases = new Map<string, RouteSpec>()
-  readonly #claims = new Claims()
-  /** Domain as written → apps that want it. */
-  readonly #byDomain = new References()
-  /** `proxyDomain` → apps that take paths of it. */
-  readonly #byProxyDomain = new References()
+  readonly #domains: Domains
   /** Key of a Service → apps that give it a share of their requests. */
   readonly #byCanary = new References()
   /** Key of a Secret → apps whose certificates its authority has signed. */
@@ -145,6 +109,7 @@ export class TableBuilder {
   constructor(options: BuilderOptions) {
     this.#options = options
     this.#certificates = new CertificateStore(options)
+    this.#domains = new Domains(options.namespace)
     this.#router = readSettings(undefined, options.family)
     this.#version = options.version ?? 0
   }
@@ -164,7 +129,7 @@ export class TableBuilder {
       // Most Services of a cluster are none of ours.
       if (!service && !base && key !== this.#gitKey) continue
       if (!service || !base || this.#sources.get(key) !== service || !this.#standsAlone(key)) return undefined
-      const now = readSafely(service, snapshot.slices(key))
+      const now = endpointsOf(service, snapshot.slices(key))
       if (!now) return undefined
       if (!areSame(now, base.endpoints)) endpoints.push([key, now])
     }
@@ -290,44 +255,24 @@ export class TableBuilder {
 
   /** The whole table for people, faults included. */
   report(wanted: ReportFilter = {}): Report {
-    const after = wanted.after ?? ''
-    const keys = [...this.#apps.values()]
-      .filter(({ key, name }) => key > after && key === (wanted.service ?? key) && name === (wanted.app ?? name))
-      .filter(({ key }) => !wanted.faults || this.#faults.has(key))
-      .map(({ key }) => key)
-      .sort()
-    const limit = wanted.limit ?? keys.length
-    const apps = keys.slice(0, limit).map(key => this.#report(this.#apps.get(key)!))
-    return {
-      router: { faults: this.#faults.get(ROUTER) ?? [], ignored: this.#router.ignored },
-      apps,
-      ...(keys.length > limit && { next: keys[limit - 1]! }),
+    const reported = {
+      apps: this.#apps,
+      routes: this.#routes,
+      faultsOf: (key: string) => this.#faults.get(key) ?? [],
+      hostsOf: (key: string) => this.#domains.patternsOf(key).filter(pattern => this.#domains.owner(pattern)?.app === key),
     }
+    const { ignored } = this.#router
+    return { router: { faults: reported.faultsOf(ROUTER), ignored }, ...reportApps(reported, wanted) }
   }
 
   /** All who want a pattern of hosts, its owner first. */
   claimants(pattern: string): readonly Claim[] {
-    return this.#claims.claimants(pattern)
+    return this.#domains.claimants(pattern)
   }
 
   /** The faults of every object that has any, `''` is the router. */
   faults(): ReadonlyMap<string, readonly Fault[]> {
     return this.#faults
-  }
-
-  #report(app: App): AppReport {
-    return {
-      service: app.key,
-      app: app.name,
-      hosts: this.#patternsOf(app.key).filter(pattern => this.#claims.owner(pattern)?.app === app.key),
-      route: this.#routes.get(app.key),
-      faults: this.#faults.get(app.key) ?? [],
-      ignored: app.ignored,
-    }
-  }
-
-  #patternsOf(app: string): string[] {
-    return this.#claims.of(app).map(([pattern]) => pattern)
   }
 
   #readRouter(snapshot: Snapshot, dirty: Dirty): void {
@@ -352,9 +297,8 @@ export class TableBuilder {
     try {
       isSame = service !== undefined && before !== undefined && this.#sources.get(key) === service && !areRulesOthers
       app = isSame ? before : service && readApp(service, this.#options.family, before)
-      base = service && app && buildRoute(app, readEndpoints(service, snapshot.slices(key), 80), this.#router.policy)
-      if (app && base) base = withProtocol(base, app, snapshot)
-      if (base) base = { ...base, policy: shared(base.policy), locations: NO_LOCATIONS }
+      const secret = (name: string) => snapshot.secret(name)
+      base = service && app && ownRoute(app, service, snapshot.slices(key), this.#router.policy, secret)
     } catch (error) {
       // What the API server checks, a folder of manifests does not: an object of another shape must hurt nobody but itself.
       this.#broken.set(key, { key: 'object', value: '', message: `Cannot read the Service or its slices: ${(error as Error).message}` })
@@ -387,33 +331,15 @@ export class TableBuilder {
 
   /** Notes what an app wants (none: nothing any more) beside what all others want. */
   #noteWishes(key: string, app: App | undefined, before: App | undefined, dirty: Dirty): void {
-    for (const pattern of this.#claims.set(key, app ? this.#claimsOf(app) : new Map())) dirty.patterns.add(pattern)
-    for (const domain of this.#byDomain.set(key, app?.domains ?? [])) dirty.domains.add(domain)
-    for (const domain of this.#byProxyDomain.set(key, app?.proxyDomain ? [app.proxyDomain] : [])) dirty.domains.add(domain)
-    this.#byCanary.set(key, app?.steering?.canary ? [canaryKey(app)] : [])
+    this.#domains.set(key, app, this.#router, dirty)
+    const canary = app && canaryKey(app)
+    this.#byCanary.set(key, canary === undefined ? [] : [canary])
     for (const configMap of this.#pages.name(key, app?.pages)) dirty.pages.add(configMap)
     for (const secret of this.#byAuthority.set(key, app ? authorityKeys(app) : [])) dirty.secrets.add(secret)
     for (const secret of this.#certificates.name(key, Object.values(app?.certificates ?? {}).flat())) dirty.secrets.add(secret)
     for (const secret of this.#credentials.name(key, app?.edge?.auth)) dirty.secrets.add(secret)
     if (app && !isDeepStrictEqual(app.certificates, before?.certificates))
-      for (const pattern of this.#patternsOf(key)) dirty.patterns.add(pattern)
-  }
-
-  /** The patterns of an app's domains, contract 5.1 and 5.2. */
-  #claimsOf(app: App): Map<string, Claim> {
-    const { platformDomain } = this.#router.settings
-    const claims = new Map<string, Claim>()
-    const regexDomain = this.#router.enableRegexDomains ? app.regexDomain : undefined
-    const replaced = regexDomain === undefined ? undefined : app.domains.find(domain => regexDomain.includes(domain))
-    for (const domain of app.domains) {
-      const claim = { app: app.key, createdAt: app.createdAt, domain }
-      if (domain === replaced) {
-        claims.set(`${domain}.*`, claim)
-        claims.set(`~^${regexDomain}\\.`, claim)
-      } else if (domain.includes('.')) claims.set(domain, claim)
-      else claims.set(platformDomain ? `${domain}.${platformDomain}` : `${domain}.*`, claim)
-    }
-    return claims
+      for (const pattern of this.#domains.patternsOf(key)) dirty.patterns.add(pattern)
   }
 
   #readSecrets(snapshot: Snapshot, changed: ReadonlySet<string>, dirty: Dirty) {
@@ -422,7 +348,7 @@ export class TableBuilder {
     const { certificates, moved, looked } = this.#certificates.read(key => snapshot.secret(key), keys)
     const { credentials, looked: guarded } = this.#credentials.read(key => snapshot.secret(key), keys)
     for (const app of looked.union(guarded)) dirty.faults.add(app)
-    for (const app of moved) for (const pattern of this.#patternsOf(app)) dirty.patterns.add(pattern)
+    for (const app of moved) for (const pattern of this.#domains.patternsOf(app)) dirty.patterns.add(pattern)
     if ([...keys].some(key => this.#certificates.isPlatform(key))) dirty.faults.add(ROUTER)
     return { certificates, credentials }
   }
@@ -438,11 +364,11 @@ export class TableBuilder {
     const changes: (readonly [string, HostSpec | null])[] = []
     for (const pattern of dirty.patterns) {
       const before = this.#hosts.get(pattern)
-      const owner = this.#claims.owner(pattern)
-      for (const claim of this.#claims.claimants(pattern)) dirty.faults.add(claim.app)
+      const owner = this.#domains.owner(pattern)
+      for (const claim of this.#domains.claimants(pattern)) dirty.faults.add(claim.app)
       if (before?.app !== owner?.app) {
         for (const app of [before?.app, owner?.app]) if (app) dirty.apps.add(app)
-        for (const claim of this.#claims.claimants(pattern)) dirty.domains.add(claim.domain)
+        for (const claim of this.#domains.claimants(pattern)) dirty.domains.add(claim.domain)
       }
       const certificate = owner && this.#certificateKey(owner)
       const next = owner && { app: owner.app, ...(certificate && { certificate }) }
@@ -464,9 +390,9 @@ export class TableBuilder {
 
   #linkRoutes(dirty: Dirty): (readonly [string, RouteSpec | null])[] {
     for (const domain of dirty.domains) {
-      const host = this.#ownerOfDomain(domain)
+      const host = this.#domains.ownerOf(domain)
       if (host) dirty.apps.add(host)
-      for (const delegate of this.#byProxyDomain.get(domain)) dirty.faults.add(delegate)
+      for (const delegate of this.#domains.takersOf(domain)) dirty.faults.add(delegate)
     }
     const changes: (readonly [string, RouteSpec | null])[] = []
     for (const key of dirty.apps) {
@@ -482,74 +408,26 @@ export class TableBuilder {
   }
 
   #link(host: App, dirty: Dirty): RouteSpec {
-    const delegates = this.#delegatesOf(host)
-    if (delegates.length === 0) return this.#base(host)
+    const delegates = this.#domains.delegatesOf(host, this.#apps)
+    if (delegates.length === 0) return withCanary(host, this.#bases)
     const taken = new Map<string, RouteSpec>()
     for (const delegate of delegates) {
       dirty.faults.add(delegate.key)
-      for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, this.#base(delegate))
+      for (const prefix of delegate.proxyLocations) if (!taken.has(prefix)) taken.set(prefix, withCanary(delegate, this.#bases))
     }
-    const base = this.#base(host)
+    const base = withCanary(host, this.#bases)
     const locations = Array.from(taken, ([prefix, route]) => ({ prefix, route }))
     return locations.length > 0 ? delegatePaths(base, locations) : base
   }
 
-  /** An app's own route, with the share that another Service gets of it. */
-  #base(app: App): RouteSpec {
-    const base = this.#bases.get(app.key)!
-    const { canary } = app.steering ?? {}
-    const other = canary && canaryKey(app) !== app.key ? this.#bases.get(canaryKey(app)) : undefined
-    if (!canary || !other) return base
-    const { service: _service, ...rest } = canary
-    const { upstreamTls, upstreamHttp2 } = other
-    const spoken = { ...(upstreamTls && { upstreamTls }), ...(upstreamHttp2 && { upstreamHttp2 }) }
-    return { ...base, steering: { ...base.steering, canary: { ...rest, endpoints: other.endpoints, ...spoken } } }
-  }
-
-  /** The apps that take paths of a host, the oldest first. */
-  #delegatesOf(host: App): readonly App[] {
-    const keys = new Set<string>()
-    for (const domain of host.domains) {
-      if (this.#byProxyDomain.has(domain) && this.#ownerOfDomain(domain) === host.key)
-        for (const key of this.#byProxyDomain.get(domain)) keys.add(key)
-    }
-    if (keys.size === 0) return NO_DELEGATES
-    return [...keys]
-      .map(key => this.#apps.get(key)!)
-      .filter(delegate => delegate.key !== host.key && this.#mayDelegate(delegate, host))
-      .sort((a, b) => (`${a.createdAt} ${a.key}` < `${b.createdAt} ${b.key}` ? -1 : 1))
-  }
-
-  /** A path of a host is given away by its own namespace or by the platform; else any tenant could take `/` of any other. */
-  #mayDelegate(delegate: App, host: App): boolean {
-    return delegate.namespace === host.namespace || delegate.namespace === this.#options.namespace
-  }
-
-  #ownerOfDomain(domain: string): string | undefined {
-    for (const key of this.#byDomain.get(domain)) {
-      for (const [pattern, claim] of this.#claims.of(key)) {
-        if (claim.domain === domain && this.#claims.owner(pattern)?.app === key) return key
-      }
-    }
-    return undefined
-  }
-
   #resolveSettings(): SettingsSpec | undefined {
     const { settings, defaultServiceKey } = this.#router
-    const defaultService = defaultServiceKey === undefined ? settings.defaultService : this.#defaultRoute(defaultServiceKey)
+    const chosen = defaultServiceKey === undefined ? undefined : this.#bases.get(defaultServiceKey)
+    const defaultService = defaultServiceKey === undefined ? settings.defaultService : chosen && defaultRoute(chosen)
     const next = { ...settings, ...(defaultService && { defaultService }) }
     if (isDeepStrictEqual(next, this.#settings)) return undefined
     this.#settings = next
     return next
-  }
-
-  /** Nobody is redirected or refused there (contract 5.4). */
-  #defaultRoute(key: string): RouteSpec | undefined {
-    const base = this.#bases.get(key)
-    if (!base) return undefined
-    const { allow: _allow, hsts: _hsts, edge: own, ...policy } = base.policy
-    const edge = delegateEdge({}, own)
-    return { ...base, policy: { ...policy, sslEnforce: false, ...(edge && { edge }) } }
   }
 
   #chooseDefaultCertificate(): string | null | undefined {
@@ -609,70 +487,14 @@ export class TableBuilder {
   #appFaults(app: App): Fault[] {
     return [
       ...app.faults,
-      ...this.#conflicts(app),
-      ...this.#delegationFaults(app),
-      ...this.#canaryFaults(app),
-      ...this.#authorityFaults(app),
+      ...this.#domains.conflicts(app),
+      ...this.#domains.delegationFaults(app, this.#apps, this.#routes),
+      ...neighbourFaults(app, this.#bases),
       ...this.#certificates.faultsOf(app),
       ...this.#pages.faultsOf(app.pages),
       ...this.#credentials.faultsOf(app.edge?.auth),
     ]
   }
-
-  #conflicts(app: App): Fault[] {
-    return this.#claims.of(app.key).flatMap(([pattern, { domain }]) => {
-      const owner = this.#claims.owner(pattern)
-      if (!owner || owner.app === app.key) return []
-      return [{ key: 'domains', value: domain, message: `Cannot serve ${pattern}: the older Service ${owner.app} has it` }]
-    })
-  }
-
-  #authorityFaults(app: App): Fault[] {
-    if (this.#bases.get(app.key)?.upstreamTls?.authority !== '') return []
-    const [secret = ''] = authorityKeys(app)
-    return [{ key: 'x-protocol', value: secret, message: `Cannot check the app's certificate: Secret ${secret} has none under ca.crt` }]
-  }
-
-  #canaryFaults(app: App): Fault[] {
-    const { canary } = app.steering ?? {}
-    if (!canary || (this.#bases.has(canaryKey(app)) && canaryKey(app) !== app.key)) return []
-    const why =
-      canaryKey(app) === app.key
-        ? 'it is the Service itself'
-        : `there is no Service ${canaryKey(app)} with the label router.drycc.cc/routable: "true"`
-    return [{ key: 'x-canary', value: canary.service, message: `Cannot give "${canary.service}" a share of the requests: ${why}` }]
-  }
-
-  #delegationFaults(app: App): Fault[] {
-    const domain = app.proxyDomain
-    if (domain === undefined) return []
-    const host = this.#apps.get(this.#ownerOfDomain(domain) ?? '')
-    const fault = (value: string, message: string) => [{ key: 'proxyDomain', value, message }]
-    if (!host) return fault(domain, `Cannot take paths of ${domain}: no app has it`)
-    if (host.key === app.key) return fault(domain, 'Cannot take paths of a domain that is its own')
-    if (!this.#mayDelegate(app, host)) return fault(domain, `Cannot take paths of ${domain}: it belongs to another namespace`)
-    const locations = this.#routes.get(host.key)?.locations ?? []
-    return app.proxyLocations.flatMap(prefix => {
-      const winner = locations.find(location => location.prefix === prefix)?.route
-      if (!winner || (winner.namespace === app.namespace && winner.service === app.service)) return []
-      const message = `Cannot serve ${prefix} of ${domain}: the older Service ${winner.namespace}/${winner.service} has it`
-      return [{ key: 'proxyLocations', value: prefix, message }]
-    })
-  }
-}
-
-/** The Secret with the authority of an app's own certificates: none or one. */
-function authorityKeys({ protocol, namespace }: App): string[] {
-  return typeof protocol === 'object' && protocol.authority !== undefined ? [`${namespace}/${protocol.authority}`] : []
-}
-
-function withProtocol(base: RouteSpec, app: App, snapshot: Snapshot): RouteSpec {
-  if (app.protocol === 'h2c') return { ...base, upstreamHttp2: true }
-  if (typeof app.protocol !== 'object') return base
-  const [secret] = authorityKeys(app)
-  const found = secret === undefined ? undefined : snapshot.secret(secret)
-  const upstreamTls = buildUpstreamTls(app.protocol, app.service, app.namespace, found)
-  return app.protocol.http2 === true ? { ...base, upstreamTls, upstreamHttp2: true } : { ...base, upstreamTls }
 }
 
 /** Whether nothing but slices changed. */
@@ -681,27 +503,10 @@ function isOfSlices({ services, secrets, configMaps, router, builder }: Changes)
 }
 
 /** @returns `undefined` for slices of another shape */
-function readSafely(service: Service, slices: readonly EndpointSlice[]): Endpoint[] | undefined {
+function endpointsOf(service: Service, slices: readonly EndpointSlice[]): Endpoint[] | undefined {
   try {
-    return readEndpoints(service, slices, 80)
+    return ownEndpoints(service, slices)
   } catch {
     return undefined
   }
-}
-
-/** Only of the same namespace: nobody gives requests to a stranger, or takes them. */
-function canaryKey(app: App): string {
-  return `${app.namespace}/${app.steering?.canary?.service}`
-}
-
-/** What one build has to look at again. */
-class Dirty {
-  readonly apps = new Set<string>()
-  readonly patterns = new Set<string>()
-  readonly domains = new Set<string>()
-  readonly secrets = new Set<string>()
-  readonly pages = new Set<string>()
-  readonly faults = new Set<string>()
-  /** Of {@link apps}, those whose faults cannot be others, as far as they themselves go. */
-  readonly blameless = new Set<string>()
 }
