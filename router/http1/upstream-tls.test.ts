@@ -3,16 +3,12 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer as createPlainServer, type Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { createServer, type TLSSocket } from 'node:tls'
-import { createAuthority, issueCertificate } from '../../kernel/x509.ts'
 import { type Bed, ok, startApp, startBed, until } from '../serve/testbed.ts'
 import { type Endpoint, endpoint } from '../table/route.ts'
 import { type UpstreamTlsSpec, upstreamEndpoints } from '../table/upstream-tls.ts'
+import { DISTRUSTING, NAME, POD_PAIR, TRUSTING } from '../table/upstream-tls-testbed.ts'
 
 const LAST = 'GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
-const NAME = 'shop.shop.svc'
-const authority = createAuthority('Pods')
-const pair = issueCertificate(authority, { names: [NAME], days: 1 })
-const trusting: UpstreamTlsSpec = { verify: true, authority: authority.certificate, name: NAME }
 
 suite('An app over TLS', () => {
   let app: Awaited<ReturnType<typeof startTlsApp>>
@@ -34,20 +30,20 @@ suite('An app over TLS', () => {
   after(() => app.stop())
 
   test('is served, by its name, over connections that are kept', async () => {
-    await using bed = await tlsBed([app.endpoint], trusting)
+    await using bed = await tlsBed([app.endpoint], TRUSTING)
     const opened = app.count()
     for (let count = 0; count < 3; count++) assert.match(await bed.exchange(LAST), /\r\n\r\nshop\.shop\.svc http\/1\.1$/)
     assert.equal(app.count() - opened, 1)
   })
   test('gives and takes bodies of any size', async () => {
-    await using bed = await tlsBed([app.endpoint], trusting)
+    await using bed = await tlsBed([app.endpoint], TRUSTING)
     const large = await bed.exchange('GET /large HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n')
     assert.equal(large.length - large.indexOf('\r\n\r\n') - 4, 3_000_000)
     const post = `POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 400000\r\nConnection: close\r\n\r\n${'x'.repeat(400_000)}`
     assert.match(await bed.exchange(post), /taken$/)
   })
   test('is cut where it stops in the middle, or where nobody can tell whether it did', async () => {
-    await using bed = await tlsBed([app.endpoint], trusting)
+    await using bed = await tlsBed([app.endpoint], TRUSTING)
     for (const path of ['/cut', '/until-close']) {
       const text = await bed.exchange(`GET ${path} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n`)
       assert.match(text, /^HTTP\/1\.1 200 OK/)
@@ -55,12 +51,7 @@ suite('An app over TLS', () => {
     }
     assert.equal(bed.server.stats().errors.R36, 2)
   })
-  for (const [why, spec] of Object.entries({
-    'whose authority is another': { ...trusting, authority: createAuthority('Other').certificate },
-    'whose authority is not known': { ...trusting, authority: '' },
-    'that no authority of the world has signed': { verify: true, name: NAME },
-    'of another name': { ...trusting, name: 'other.shop.svc' },
-  } satisfies Record<string, UpstreamTlsSpec>)) {
+  for (const [why, spec] of Object.entries(DISTRUSTING)) {
     test(`${why} gets no byte of a request: 502 R38`, async () => {
       await using bed = await tlsBed([app.endpoint], spec)
       const before = app.bytes()
@@ -77,7 +68,7 @@ suite('An app over TLS', () => {
     await using bed = await tlsBed([app.endpoint], { verify: false, name: NAME })
     await bed.exchange(LAST)
     const route = bed.table.match('shop.test', '/')!
-    const strict = { ...route, endpoints: upstreamEndpoints([app.endpoint], { upstreamTls: { ...trusting, authority: '' } }) }
+    const strict = { ...route, endpoints: upstreamEndpoints([app.endpoint], { upstreamTls: { ...TRUSTING, authority: '' } }) }
     bed.table = { ...bed.table, match: () => strict }
     assert.match(await bed.exchange(LAST), /R38/)
     assert.equal(bed.server.stats().upstreamConnectionsIdle, 1)
@@ -88,7 +79,7 @@ suite('An app over TLS', () => {
 suite('What is no app over TLS', () => {
   test('and speaks HTTP in the clear is 502 R38', async () => {
     await using app = await startApp(socket => socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
-    await using bed = await tlsBed([app.endpoint], trusting)
+    await using bed = await tlsBed([app.endpoint], TRUSTING)
     assert.match(await bed.exchange(LAST), /502 .*R38/s)
     assert.doesNotMatch(app.received.join(''), /HTTP\/1/)
   })
@@ -97,19 +88,19 @@ suite('What is no app over TLS', () => {
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
     await new Promise(resolve => server.close(resolve))
-    await using bed = await tlsBed([endpoint('127.0.0.1', port)], trusting)
+    await using bed = await tlsBed([endpoint('127.0.0.1', port)], TRUSTING)
     assert.match(await bed.exchange(LAST), /502 .*R30/s)
   })
   test('and accepts and hangs is 504 R31 in the time for connects', async () => {
     await using app = await startApp(() => {})
-    await using bed = await tlsBed([app.endpoint], trusting, 60)
+    await using bed = await tlsBed([app.endpoint], TRUSTING, 60)
     assert.match(await bed.exchange(LAST), /504 .*R31/s)
     await until(() => app.open.size === 0)
   })
   test('is passed over for one that is', async () => {
     await using bad = await startApp(socket => socket.end('no TLS'))
     const good = await startTlsApp(socket => socket.on('data', () => socket.write(ok('fine'))))
-    await using bed = await tlsBed([bad.endpoint, good.endpoint], trusting)
+    await using bed = await tlsBed([bad.endpoint, good.endpoint], TRUSTING)
     for (let count = 0; count < 10; count++) assert.match(await bed.exchange(LAST), /fine$/)
     good.stop()
   })
@@ -126,7 +117,7 @@ async function startTlsApp(script: (socket: TLSSocket) => void) {
   const open = new Set<Socket>()
   let count = 0
   let bytes = 0
-  const server = createServer({ cert: pair.certificate, key: pair.key, ALPNProtocols: ['http/1.1'] }, socket => {
+  const server = createServer({ cert: POD_PAIR.certificate, key: POD_PAIR.key, ALPNProtocols: ['http/1.1'] }, socket => {
     count++
     open.add(socket)
     socket.on('error', () => {})

@@ -4,18 +4,15 @@ import { connect, createSecureServer, type Http2SecureServer, type ServerHttp2Se
 import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { createServer, type TLSSocket } from 'node:tls'
-import { createAuthority, issueCertificate, selfSigned } from '../../kernel/x509.ts'
+import { selfSigned } from '../../kernel/x509.ts'
 import { type Bed, startApp, startBed, until } from '../serve/testbed.ts'
 import { type Endpoint, endpoint } from '../table/route.ts'
 import { type UpstreamTlsSpec, upstreamEndpoints } from '../table/upstream-tls.ts'
+import { DISTRUSTING, POD_PAIR, TRUSTING } from '../table/upstream-tls-testbed.ts'
 import { startHttp2App } from './upstream-testbed.ts'
 
 const LAST = 'GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n'
-const NAME = 'shop.shop.svc'
-const authority = createAuthority('Pods')
-const pair = issueCertificate(authority, { names: [NAME], days: 1 })
 const front = selfSigned({ names: ['shop.test'], days: 1 })
-const trusting: UpstreamTlsSpec = { verify: true, authority: authority.certificate, name: NAME }
 
 suite('An app of HTTP/2 over TLS', () => {
   let app: Awaited<ReturnType<typeof startSecureApp>>
@@ -25,7 +22,7 @@ suite('An app of HTTP/2 over TLS', () => {
   after(() => app.stop())
 
   test('is served, by its name, many requests on one connection', async () => {
-    await using bed = await bedOf([app.endpoint], trusting)
+    await using bed = await bedOf([app.endpoint], TRUSTING)
     const opened = app.opened()
     const clients = Array.from({ length: 20 }, () => bed.exchange(LAST))
     for (const text of await Promise.all(clients)) assert.match(text, /\r\nshop\.shop\.svc h2 https\r\n/)
@@ -33,7 +30,7 @@ suite('An app of HTTP/2 over TLS', () => {
     await until(() => bed.server.stats().upstreamConnectionsIdle === 1)
   })
   test('gives and takes bodies of any size, and trailers', async () => {
-    await using bed = await bedOf([app.endpoint], trusting)
+    await using bed = await bedOf([app.endpoint], TRUSTING)
     const session = connect(`https://127.0.0.1:${bed.httpsPort}`, { rejectUnauthorized: false, servername: 'shop.test' })
     const payload = Buffer.alloc(1_000_000, 'y')
     const call = session.request({ ':method': 'POST', ':path': '/echo', ':authority': 'shop.test', te: 'trailers' })
@@ -45,12 +42,7 @@ suite('An app of HTTP/2 over TLS', () => {
     assert.equal(((await trailers)[0] as Record<string, string>)['grpc-status'], '0')
     session.destroy()
   })
-  for (const [why, spec] of Object.entries({
-    'whose authority is another': { ...trusting, authority: createAuthority('Other').certificate },
-    'whose authority is not known': { ...trusting, authority: '' },
-    'that no authority of the world has signed': { verify: true, name: NAME },
-    'of another name': { ...trusting, name: 'other.shop.svc' },
-  } satisfies Record<string, UpstreamTlsSpec>)) {
+  for (const [why, spec] of Object.entries(DISTRUSTING)) {
     test(`${why} gets no byte of a request: 502 R38`, async () => {
       await using bed = await bedOf([app.endpoint], spec)
       const before = app.opened()
@@ -62,7 +54,7 @@ suite('An app of HTTP/2 over TLS', () => {
     await using bed = await bedOf([app.endpoint], { verify: false, name: 'other.test' })
     assert.match(await bed.exchange(LAST), /\r\nother\.test h2 https\r\n/)
     const route = bed.table.match('shop.test', '/')!
-    const strict = { ...route, endpoints: endpointsOf([app.endpoint], { ...trusting, authority: '' }) }
+    const strict = { ...route, endpoints: endpointsOf([app.endpoint], { ...TRUSTING, authority: '' }) }
     bed.table = { ...bed.table, match: () => strict }
     assert.match(await bed.exchange(LAST), /R38/)
   })
@@ -76,7 +68,7 @@ suite('What is no app of HTTP/2 over TLS', () => {
     test(`and ${why} gets no byte of a request: 502 R25, and another endpoint is tried`, async () => {
       let bytes = 0
       const server = createServer(
-        { cert: pair.certificate, key: pair.key, ...(protocols && { ALPNProtocols: [...protocols] }) },
+        { cert: POD_PAIR.certificate, key: POD_PAIR.key, ...(protocols && { ALPNProtocols: [...protocols] }) },
         (socket: TLSSocket) => {
           socket.on('error', () => {})
           socket.on('data', chunk => {
@@ -89,13 +81,13 @@ suite('What is no app of HTTP/2 over TLS', () => {
       await once(server, 'listening')
       const wrong = endpoint('127.0.0.1', (server.address() as AddressInfo).port)
       {
-        await using bed = await bedOf([wrong], trusting)
+        await using bed = await bedOf([wrong], TRUSTING)
         assert.match(await bed.exchange(LAST), /^HTTP\/1\.1 502 .*R25/s)
         assert.equal(bytes, 0)
       }
       const app = await startSecureApp()
       {
-        await using bed = await bedOf([wrong, app.endpoint], trusting)
+        await using bed = await bedOf([wrong, app.endpoint], TRUSTING)
         for (let count = 0; count < 5; count++) assert.match(await bed.exchange(LAST), / h2 https\r\n/)
       }
       app.stop()
@@ -105,12 +97,12 @@ suite('What is no app of HTTP/2 over TLS', () => {
   test('and speaks HTTP/2 in the clear is 502 R38', async () => {
     await using app = await startHttp2App(stream => stream.respond({ ':status': 200 }, { endStream: true }))
     const plain = endpoint(app.endpoint.address, app.endpoint.port)
-    await using bed = await bedOf([plain], trusting)
+    await using bed = await bedOf([plain], TRUSTING)
     assert.match(await bed.exchange(LAST), /502 .*R38/s)
   })
   test('and accepts and hangs is 504 R31 in the time for connects', async () => {
     await using app = await startApp(() => {})
-    await using bed = await bedOf([app.endpoint], trusting, 60)
+    await using bed = await bedOf([app.endpoint], TRUSTING, 60)
     assert.match(await bed.exchange(LAST), /504 .*R31/s)
     await until(() => app.open.size === 0)
   })
@@ -130,7 +122,7 @@ async function bedOf(endpoints: readonly Endpoint[], spec: UpstreamTlsSpec, conn
 
 /** An app that says by which name and protocol it was reached, or sends back what it gets. */
 async function startSecureApp() {
-  const server: Http2SecureServer = createSecureServer({ cert: pair.certificate, key: pair.key })
+  const server: Http2SecureServer = createSecureServer({ cert: POD_PAIR.certificate, key: POD_PAIR.key })
   const sessions = new Set<ServerHttp2Session>()
   let opened = 0
   server.on('session', session => {
