@@ -149,6 +149,11 @@ export class UpstreamConnection implements UpstreamExchange, Receiver, Timed, Bo
     return this.#state === IDLE
   }
 
+  get cancelled(): boolean {
+    // HTTP/1.1 has no word for it.
+    return false
+  }
+
   /** The request was written to its end. */
   requestSent(): void {
     this.#requestSent = true

@@ -177,8 +177,8 @@ export class Stream implements Downstream, Timed, ReceivingStream, Waiting {
     // Nothing waits for this stream: others go their way beside it.
   }
 
-  cut(): void {
-    this.broken(this.#relaying ? CODE.connectError : CODE.internalError)
+  cut(cancelled = false): void {
+    this.broken(this.#relaying ? CODE.connectError : cancelled ? CODE.cancel : CODE.internalError)
   }
 
   flush(): boolean {

@@ -311,6 +311,40 @@ suite('A stream that an app has not looked at', () => {
   })
 })
 
+suite('An answer that its app resets in the middle', () => {
+  for (const [how, code, told] of [
+    ['with CANCEL is cancelled at the client', CODE.cancel, CODE.cancel],
+    ['with REFUSED_STREAM was processed all the same: INTERNAL_ERROR', CODE.refusedStream, CODE.internalError],
+    ['with NO_ERROR before its end is not whole: INTERNAL_ERROR', CODE.noError, CODE.internalError],
+  ] as const) {
+    test(how, async () => {
+      await using app = await answering(headersOf(1, OK), data(1, 'half'), reset(1, code))
+      await using bed = await bedOf([app.endpoint], { tls: { key: pair.key, cert: pair.certificate } })
+      const session = connect(`https://127.0.0.1:${bed.httpsPort}`, { rejectUnauthorized: false, servername: 'shop.test' })
+      const call = session.request({ ':path': '/', ':authority': 'shop.test' })
+      call.on('error', () => {})
+      call.resume()
+      await new Promise<void>(resolve => call.on('close', resolve))
+      assert.equal(call.rstCode, told)
+      session.destroy()
+    })
+  }
+  test('with NO_ERROR behind its end is whole: the rest of the request is not wanted', async () => {
+    await using app = await answering(headersOf(1, OK), data(1, 'fine', true), reset(1, CODE.noError))
+    await using bed = await bedOf([app.endpoint], { tls: { key: pair.key, cert: pair.certificate } })
+    const session = connect(`https://127.0.0.1:${bed.httpsPort}`, { rejectUnauthorized: false, servername: 'shop.test' })
+    const call = session.request({ ':method': 'POST', ':path': '/', ':authority': 'shop.test' })
+    call.on('error', () => {})
+    call.write('the first of many')
+    let text = ''
+    for await (const chunk of call) text += chunk
+    assert.equal(text, 'fine')
+    await until(() => call.destroyed)
+    assert.equal(call.rstCode, CODE.noError)
+    session.destroy()
+  })
+})
+
 suite('A connection to an app of HTTP/2 that ends', () => {
   test('fails its streams only: unanswered ones 502, answered ones are cut', async () => {
     let count = 0

@@ -59,6 +59,7 @@ export class UpstreamStream implements UpstreamExchange, Timed, ReceivingStream 
   readonly #kept = new Stash()
   #consumed = 0
   #remoteEnded = false
+  #cancelled = false
   #trailers = ''
 
   private constructor(home: EndpointState, pool: Pool, listener: UpstreamListener, times: UpstreamTimes) {
@@ -97,6 +98,10 @@ export class UpstreamStream implements UpstreamExchange, Timed, ReceivingStream 
 
   get remoteEnded(): boolean {
     return this.#remoteEnded
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled
   }
 
   get hasQueue(): boolean {
@@ -283,6 +288,7 @@ export class UpstreamStream implements UpstreamExchange, Timed, ReceivingStream 
     // All of the answer is here: what the app does not want is the rest of the request.
     if (this.#remoteEnded) return
     this.#reused = false
+    this.#cancelled = code === CODE.cancel
     if (code === CODE.refusedStream) this.fail('R33', undefined, true)
     else this.fail(code === CODE.http11Required ? 'R34' : 'R33')
   }

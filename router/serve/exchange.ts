@@ -38,8 +38,8 @@ export interface Downstream {
   onceOut(done: (lost: ErrorCode | undefined) => void): void
   /** After `finish`, when the exchange is recorded: the next request may begin. */
   settle(): void
-  /** Ends an answer that cannot be completed so that the client sees it. */
-  cut(): void
+  /** Ends an answer that cannot be completed so that the client sees it. @param cancelled whether its app has called it off */
+  cut(cancelled?: boolean): void
   /** Returns false while the client is slow: then {@link RequestSink.clientReady} follows. */
   flush(): boolean
   /** Lets the request's body come: whoever gets it is ready. */

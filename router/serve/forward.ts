@@ -435,8 +435,9 @@ export class Forward implements RequestSink, UpstreamListener, Encoded, Looker {
     const exchange = this.#exchange
     if (this.#over) return
     if (this.#answered || ERRORS[code].status === 0) {
+      const cancelled = this.#upstream?.cancelled
       this.#finish(code)
-      exchange.downstream.cut()
+      exchange.downstream.cut(cancelled)
       return
     }
     this.#release()

@@ -11,6 +11,8 @@ export interface UpstreamExchange {
   readonly idle: boolean
   /** True when what it runs on served an exchange before: then an end may be older than the request. */
   readonly reused: boolean
+  /** Whether the app has called its answer off, rather than failed. */
+  readonly cancelled: boolean
   /** Begins the exchange once there is a connection; the caller then writes the request. */
   begin(listener: UpstreamListener, method: string, times: UpstreamTimes): void
   /** The request was written to its end. */
