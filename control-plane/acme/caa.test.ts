@@ -6,7 +6,8 @@ const BOTH = ['http-01', 'tls-alpn-01'] as const
 const OURS = ['ca.test', 'ca.example']
 
 suite('readPermission()', () => {
-  const read = (...records: CaaRecord[]) => readPermission('shop.test', records, OURS, BOTH)
+  const read = (...records: CaaRecord[]) =>
+    readPermission('shop.test', records, { identities: OURS, account: 'https://ca.test/acct/1' }, BOTH)
   for (const [what, records] of [
     ['our own name, in any case', [{ critical: 0, issue: 'CA.test' }]],
     ['another name of ours', [{ critical: 0, issue: 'ca.example' }]],
@@ -43,6 +44,14 @@ suite('readPermission()', () => {
     assert.deepEqual(types, [])
     assert.match(why ?? '', /permit ca\.test the challenge dns-01 only, not http-01 or tls-alpn-01$/)
     assert.deepEqual(read({ critical: 0, issue: 'ca.test;validationmethods=dns-01' }, { critical: 0, issue: 'ca.test' }).types, BOTH)
+  })
+  test('heeds which account may ask', () => {
+    const record = (account: string) => ({ critical: 0, issue: `ca.test; accounturi=${account}; validationmethods=http-01` })
+    assert.deepEqual(read(record('https://ca.test/acct/1')).types, ['http-01'])
+    assert.deepEqual(read(record('https://ca.test/acct/2'), record('https://ca.test/acct/1')).types, ['http-01'])
+    const { types, why } = read(record('https://ca.test/acct/2'))
+    assert.deepEqual(types, [])
+    assert.match(why ?? '', /permit ca\.test other accounts only, not ours: https:\/\/ca\.test\/acct\/1$/)
   })
   test('shows nothing that could pass for something else', () => {
     const { why = '' } = read({ critical: 0, issue: `\u001b[31m\n${'x'.repeat(1000)}` })

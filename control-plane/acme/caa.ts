@@ -8,6 +8,14 @@ export interface Permission {
   readonly why?: string
 }
 
+/** Who would certify. */
+export interface Certifier {
+  /** By which the authority calls itself in such records, the usual one first; none: it does not say, and is taken to be permitted. */
+  readonly identities: readonly string[]
+  /** Finds the URL of our account there, which some records name. */
+  account(): Promise<string>
+}
+
 /** One CAA record as Node reads it: `critical` has the flags, another key is the property. */
 export type CaaRecord = Readonly<Record<string, unknown>>
 
@@ -27,18 +35,17 @@ export class Caa {
     if (resolvers.length > 0) this.#resolver.setServers([...resolvers])
   }
 
-  /**
-   * @param identities by which the authority calls itself in such records; none: it does not say, and is taken to be permitted
-   * @param types by which it could be asked, the preferred first
-   */
-  async permission(domain: string, identities: readonly string[], types: readonly ChallengeType[]): Promise<Permission> {
-    if (identities.length === 0) return { types }
+  /** @param types by which the authority could be asked, the preferred first */
+  async permission(domain: string, certifier: Certifier, types: readonly ChallengeType[]): Promise<Permission> {
+    if (certifier.identities.length === 0) return { types }
     const deadline = performance.now() + WHOLE_MS_MAX
     // RFC 8659 §3: the name's own, or those of the nearest name above it that has any; the resolver follows aliases.
     for (let name = domain; name !== ''; name = name.includes('.') ? name.slice(name.indexOf('.') + 1) : '') {
       const records = await this.#read(name)
       if (records === undefined || performance.now() > deadline) break
-      if (records.length > 0) return readPermission(name, records, identities, types)
+      if (records.length === 0) continue
+      const account = /accounturi/i.test(JSON.stringify(records)) ? await certifier.account() : ''
+      return readPermission(name, records, { identities: certifier.identities, account }, types)
     }
     return { types }
   }
@@ -61,7 +68,7 @@ export class Caa {
 export function readPermission(
   name: string,
   records: readonly CaaRecord[],
-  identities: readonly string[],
+  { identities, account }: { readonly identities: readonly string[]; readonly account: string },
   types: readonly ChallengeType[],
 ): Permission {
   const properties = records.flatMap(({ critical, ...rest }) =>
@@ -74,13 +81,16 @@ export function readPermission(
     return { types: [], why: `A CAA record of ${name} has the critical property "${shown(strange.tag)}", so nobody may certify it` }
   const issuers = properties.filter(({ tag }) => tag === 'issue').map(({ value }) => parseIssuer(value))
   if (issuers.length === 0) return { types }
-  const ours = issuers.filter(({ issuer }) => identities.some(identity => identity.toLowerCase() === issuer))
+  const named = issuers.filter(({ issuer }) => identities.some(identity => identity.toLowerCase() === issuer))
   const add = `add the record 0 issue "${identities[0]}"`
-  if (ours.length === 0) {
+  if (named.length === 0) {
     const others = [...new Set(issuers.map(({ issuer }) => issuer).filter(issuer => issuer !== ''))].slice(0, 5).map(shown)
     const permitted = others.length > 0 ? `permit only ${others.join(', ')}` : 'permit no certificate authority'
     return { types: [], why: `The CAA records of ${name} ${permitted}, not ${identities[0]}: ${add}` }
   }
+  const ours = named.filter(issuer => issuer.account === undefined || issuer.account === account)
+  if (ours.length === 0)
+    return { types: [], why: `The CAA records of ${name} permit ${identities[0]} other accounts only, not ours: ${account}` }
   const allowed = types.filter(type => ours.some(({ methods }) => methods === undefined || methods.includes(type)))
   if (allowed.length > 0) return { types: allowed }
   const methods = [...new Set(ours.flatMap(({ methods = [] }) => methods))].slice(0, 5).map(shown)
@@ -90,17 +100,21 @@ export function readPermission(
   }
 }
 
-/** `example.net; validationmethods=http-01,dns-01`; what cannot be read permits nobody. */
-function parseIssuer(value: string): { readonly issuer: string; readonly methods: readonly string[] | undefined } {
+interface Issuer {
+  readonly issuer: string
+  readonly account: string | undefined
+  readonly methods: readonly string[] | undefined
+}
+
+/** `example.net; accounturi=https://example.net/account/1; validationmethods=http-01,dns-01`; what cannot be read permits nobody. */
+function parseIssuer(value: string): Issuer {
   const [issuer = '', ...parameters] = value.split(';').map(part => part.trim())
-  const methods = parameters.find(parameter => /^validationmethods\s*=/i.test(parameter))
-  return {
-    issuer: issuer.toLowerCase(),
-    methods: methods
-      ?.slice(methods.indexOf('=') + 1)
-      .split(',')
-      .map(method => method.trim()),
+  const parameter = (tag: string) => {
+    const found = parameters.find(text => text.split('=')[0]?.trim().toLowerCase() === tag)
+    return found?.slice(found.indexOf('=') + 1).trim()
   }
+  const methods = parameter('validationmethods')?.split(',')
+  return { issuer: issuer.toLowerCase(), account: parameter('accounturi'), methods: methods?.map(method => method.trim()) }
 }
 
 /** Whoever owns a domain writes it, and the app's log shows it. */

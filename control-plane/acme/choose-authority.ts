@@ -41,8 +41,9 @@ async function permissionOf(
   signal: AbortSignal,
 ): Promise<Permission> {
   try {
-    const identities = await (await authorities.open(authority)).identities(signal)
-    return await caa.permission(domain, identities, types)
+    const client = await authorities.open(authority)
+    const certifier = { identities: await client.identities(signal), account: () => client.account(signal) }
+    return await caa.permission(domain, certifier, types)
   } catch {
     // Whoever cannot be asked now is asked for the order next, and it is told then what is wrong.
     return { types }

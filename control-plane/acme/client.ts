@@ -104,6 +104,11 @@ export class AcmeClient {
     return named.filter(name => typeof name === 'string' && /^[\w.-]{1,253}$/.test(name)).slice(0, IDENTITIES_MAX)
   }
 
+  /** The URL of our account, which is made where there is none. */
+  account(signal: AbortSignal): Promise<string> {
+    return this.#account(signal)
+  }
+
   /** Orders a certificate. @param replaces the id of the certificate that it renews (RFC 9773 §5) */
   async order(names: readonly string[], signal: AbortSignal, replaces?: string): Promise<Order> {
     const { newOrder, renewalInfo } = await this.#find(signal)

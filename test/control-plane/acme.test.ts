@@ -82,7 +82,13 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
       line?.text ?? '',
       /: The CAA records of a\.shop\.test permit only none\.test, not one\.test: add the record 0 issue "one\.test"; next attempt at /,
     )
-    names.caa.set('a.shop.test', [{ flags: 0, tag: 'issue', value: 'one.test; validationmethods=http-01' }])
+    names.caa.set('a.shop.test', [
+      {
+        flags: 0,
+        tag: 'issue',
+        value: `one.test; validationmethods=http-01; accounturi=${authority.url.replace('directory', 'accounts/0')}`,
+      },
+    ])
     await world.soon('a.shop.test')
     await world.isServed('shop', 'a.shop.test')
     assert.deepEqual([authority.orders, second.orders], [1, 1])
