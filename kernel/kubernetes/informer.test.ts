@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import type { ConfigMap } from 'kubernetes-types/core/v1'
 import { Backoff } from '../backoff.ts'
 import { silentLog } from '../log.ts'
-import { type KubernetesApi, KubernetesError, type ObjectList, type WatchEvent, type WatchOptions } from './api.ts'
+import { type KubernetesApi, KubernetesError, type ListOptions, type ObjectList, type WatchEvent, type WatchOptions } from './api.ts'
 import { startInformer } from './informer.ts'
 import { RESOURCES, type Stored } from './objects.ts'
 
@@ -99,6 +99,18 @@ suite('Informer', () => {
     assert.equal(informer.get('default/b'), other)
     await informer.stop()
   })
+
+  for (const how of ['end', new Error('reset')] as const)
+    test(`lists again where a watch ended early and the server stands at an earlier version (${how})`, async () => {
+      const api = new ScriptedApi([page('50', map('a', '3')), page('9', map('c', '9'))])
+      const { informer } = start(api)
+      const watch = await api.nextWatch()
+      api.version = '9'
+      watch.push(how)
+      const next = await api.nextWatch()
+      assert.deepEqual([next.options.resourceVersion, names(informer.list())], ['9', ['c']])
+      await informer.stop()
+    })
 
   test('lists again where a resumed watch tells of an earlier version, as it has missed what was before', async () => {
     const api = new ScriptedApi([page('50', map('a', '3')), page('9', map('c', '9'))])
@@ -259,6 +271,8 @@ function names(objects: Stored[]): string[] {
 /** An API server whose lists are given beforehand and whose watches the test drives. */
 class ScriptedApi {
   listCount = 0
+  /** Where the server stands, as a list of one object tells; such lists are not counted. */
+  version = '999'
   onList = () => {}
   readonly #pages: (ObjectList<ConfigMap> | Error)[]
   readonly #watches: ScriptedWatch[] = []
@@ -268,7 +282,8 @@ class ScriptedApi {
     this.#pages = pages
   }
 
-  async list(): Promise<ObjectList<ConfigMap>> {
+  async list(_: unknown, { limit }: ListOptions = {}): Promise<ObjectList<ConfigMap>> {
+    if (limit === 1) return { items: [], resourceVersion: this.version }
     this.listCount++
     this.onList()
     const next = this.#pages.shift()

@@ -55,6 +55,8 @@ export class Informer<T extends KubernetesObject> {
   readonly #backoff: Backoff
   readonly #done: Promise<void>
   #resourceVersion: string | undefined
+  /** Whether the server may be another than that of {@link #resourceVersion}: a watch ended before its time. */
+  #isDoubtful = false
   /** Watches in a row that said nothing until they were taken for dead. */
   #silences = 0
   #heardAt = performance.now()
@@ -138,6 +140,7 @@ export class Informer<T extends KubernetesObject> {
     const { signal } = this.#stop
     while (!signal.aborted) {
       try {
+        if (this.#isDoubtful && this.#resourceVersion !== undefined) await this.#compareVersions(this.#resourceVersion)
         if (this.#resourceVersion === undefined) await this.#relist()
         await this.#follow()
       } catch (error) {
@@ -176,6 +179,17 @@ export class Informer<T extends KubernetesObject> {
     this.#wake()
   }
 
+  /**
+   * A server that was put back to an earlier state may take a watch from a later one, and say nothing until it has come so far again: so a
+   * list of one object tells where it stands.
+   */
+  async #compareVersions(ours: string): Promise<void> {
+    const { selection } = this.#options
+    const { resourceVersion } = await this.#api.list(this.#resource, { ...selection, limit: 1, signal: this.#stop.signal })
+    this.#heard()
+    if (isEarlier(resourceVersion, ours)) this.#resourceVersion = undefined
+  }
+
   /** Watches once, until the server ends it in good order. */
   async #follow(): Promise<void> {
     const silence = new AbortController()
@@ -187,15 +201,17 @@ export class Informer<T extends KubernetesObject> {
       if (restMs > 0) watchdog = setTimeout(look, Math.ceil(restMs))
       else silence.abort(new Error(`Cannot hear the watch: silent for ${silenceMs} ms`))
     }
+    const timeoutSeconds = Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random()))
     const began = performance.now()
     let isShort = true
+    this.#isDoubtful = true
     this.#eventAt = began
     let watchdog = setTimeout(look, silenceMs)
     try {
       const events = this.#api.watch(this.#resource, {
         ...this.#options.selection,
         resourceVersion: this.#resourceVersion!,
-        timeoutSeconds: Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())),
+        timeoutSeconds,
         signal: stopped,
       })
       let count = 0
@@ -204,6 +220,7 @@ export class Informer<T extends KubernetesObject> {
         if (++count % TURN_EVENTS === 0) await nextTurn()
       }
       this.#heard()
+      this.#isDoubtful = performance.now() - began < timeoutSeconds * 1000
     } catch (error) {
       if (!silence.signal.aborted) throw error
       // One that was put back to an earlier state says nothing to who asks for what comes after a later one.
