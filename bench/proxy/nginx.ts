@@ -6,6 +6,8 @@ export interface PeerPlace {
   readonly originPort: number
   /** A folder of this peer's own. */
   readonly folder: string
+  /** `app-0.test` …; 1 by default. */
+  readonly hostCount?: number
 }
 
 /** A certificate as files, and the port that serves https. */
@@ -55,11 +57,21 @@ http {
 `
 }
 
-/** nginx with a pool of connections to the app, which is how its own documentation has it. */
-export function nginxWithPool({ port, originPort, folder }: PeerPlace, tls?: PeerTls): string {
+/** nginx with a pool of connections to the app, which is how its own documentation has it, and a server for each host. */
+export function nginxWithPool({ port, originPort, folder, hostCount = 1 }: PeerPlace, tls?: PeerTls): string {
   const https =
     tls &&
     `listen 127.0.0.1:${tls.port} ssl http2 backlog=4096; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile}; ssl_protocols TLSv1.2 TLSv1.3;`
+  const server = (index: number) => `  server {
+    listen 127.0.0.1:${port} ${index === 0 ? 'backlog=4096' : ''}; ${https ?? ''} server_name app-${index}.test;
+    location / {
+      proxy_pass http://app; proxy_http_version 1.1; proxy_request_buffering off;
+      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Request-Id $request_id; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+      proxy_max_temp_file_size 0;
+    }
+  }
+`
   return `${mainLines(folder)}
 events { worker_connections 40000; }
 http {
@@ -68,16 +80,8 @@ http {
   keepalive_timeout 1300s; keepalive_requests 1000000000;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   upstream app { server 127.0.0.1:${originPort}; keepalive 256; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${port} backlog=4096; ${https ?? ''} server_name app-0.test;
-    location / {
-      proxy_pass http://app; proxy_http_version 1.1; proxy_request_buffering off;
-      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Request-Id $request_id; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-      proxy_max_temp_file_size 0;
-    }
-  }
-}
+  server_names_hash_max_size ${Math.max(512, hostCount * 8)};
+${Array.from({ length: hostCount }, (_, index) => server(index)).join('')}}
 `
 }
 

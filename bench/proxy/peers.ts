@@ -10,6 +10,8 @@ export interface PeerOptions {
   /** For configurations and what else a peer leaves. */
   readonly folder: string
   readonly accessLogFd?: number
+  /** How many hosts lead to the origin, `app-0.test` …; 1 by default. Only nginx with a pool and HAProxy look at it. */
+  readonly hostCount?: number
   /** A certificate; only those that serve https look at it. */
   readonly tls?: Omit<PeerTls, 'port'> & { readonly certificate: string; readonly key: string }
 }
@@ -99,17 +101,20 @@ async function startNginx(children: Children, options: PeerOptions, config: Ngin
   mkdirSync(folder)
   const tls = options.tls && { ...options.tls, port: await freePort() }
   const file = join(folder, 'nginx.conf')
-  writeFileSync(file, config({ port, originPort: options.originPort, folder }, tls))
+  writeFileSync(file, config({ ...options, port, folder }, tls))
   const child = await children.spawn('nginx', ['-p', folder, '-e', 'stderr', '-c', file], port)
   return { child, httpsPort: tls?.port ?? 0 }
 }
 
 /** One thread, connections to the app shared by all clients, the headers that an edge must set. */
-async function startHaproxy(children: Children, { originPort, folder, tls }: PeerOptions): Promise<RunningPeer> {
+async function startHaproxy(children: Children, { originPort, folder, tls, hostCount = 1 }: PeerOptions): Promise<RunningPeer> {
   const port = await freePort()
   const httpsPort = tls ? await freePort() : 0
   const file = join(folder, `haproxy-${port}.cfg`)
   if (tls) writeFileSync(`${file}.pem`, `${tls.certificate}\n${tls.key}`, { mode: 0o600 })
+  // One backend for all, as each of its own would keep connections of its own.
+  writeFileSync(`${file}.map`, Array.from({ length: hostCount }, (_, index) => `app-${index}.test app\n`).join(''))
+  const choice = hostCount === 1 ? 'default_backend app' : `use_backend %[req.hdr(host),lower,map(${file}.map)]`
   writeFileSync(
     file,
     `global
@@ -131,7 +136,7 @@ frontend edge
   bind 127.0.0.1:${port} backlog 4096
   ${tls ? `bind 127.0.0.1:${httpsPort} backlog 4096 ssl crt ${file}.pem alpn h2,http/1.1` : ''}
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
-  default_backend app
+  ${choice}
 backend app
   server app 127.0.0.1:${originPort} pool-max-conn 256
 `,
