@@ -12,7 +12,7 @@ import type { App } from '../domain/app.ts'
 import { orderableAt } from '../domain/automatic.ts'
 import { unobtainable } from '../domain/automatic-wish.ts'
 import { DOMAINS_MAX } from '../domain/hostname.ts'
-import { appOfName, type OnDemandMode, onDemandOf } from '../domain/on-demand.ts'
+import { appOfName, hasRoom, ON_DEMAND_DOMAINS_MAX, type OnDemandMode, onDemandOf } from '../domain/on-demand.ts'
 import { now } from '../domain/timestamp.ts'
 import type { PlatformLog } from '../platform-log.ts'
 import type { Records } from '../records.ts'
@@ -148,8 +148,9 @@ export class OnDemand {
       this.#say(app.id, 'quota', `No certificate on demand before ${when}: ${ownerOrdersMax} a week are as many as one owner may have`)
       return false
     }
-    if (records.domains.list(app.id).length < DOMAINS_MAX) return true
-    this.#say(app.id, 'count', `No certificate on demand for ${name}: an app can have ${DOMAINS_MAX} domains`)
+    if (hasRoom(records.domains.list(app.id))) return true
+    const many = `${DOMAINS_MAX} domains, of which ${ON_DEMAND_DOMAINS_MAX} came on demand`
+    this.#say(app.id, 'count', `No certificate on demand for ${name}: an app can have ${many}`)
     return false
   }
 

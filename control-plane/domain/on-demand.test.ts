@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { App } from './app.ts'
 import type { Domain } from './hostname.ts'
-import { appOfName, onDemandOf, readAsk } from './on-demand.ts'
+import { appOfName, hasRoom, onDemandOf, readAsk } from './on-demand.ts'
 
 const app = (tls: Partial<App['tls']>, rest: Partial<App> = {}) => ({ id: 'shop', tls, ...rest }) as App
 const on = { isOn: true, askUrl: 'http://ask.test/' }
@@ -38,6 +38,14 @@ suite('appOfName()', () => {
     ] as const)
       assert.equal(appOfName(name, find, 'rest'), owner, name)
     assert.equal(appOfName('elsewhere.test', find, undefined), undefined)
+  })
+})
+
+suite('hasRoom()', () => {
+  const domains = (count: number, onDemand?: true) => Array.from({ length: count }, () => ({ ...(onDemand && { onDemand }) }) as Domain)
+  test('leaves room for domains that a person adds, and heeds how many an app can have', () => {
+    assert.deepEqual([hasRoom(domains(199, true)), hasRoom(domains(200, true))], [true, false])
+    assert.deepEqual([hasRoom([...domains(200), ...domains(55, true)]), hasRoom([...domains(200), ...domains(56, true)])], [true, false])
   })
 })
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { App } from './app.ts'
-import type { Domain } from './hostname.ts'
+import { DOMAINS_MAX, type Domain } from './hostname.ts'
 import { invalid } from './refusal.ts'
 
 /** What the operator grants of certificates for names that clients ask for first. */
@@ -16,6 +16,8 @@ export interface OnDemandMode {
 export type OnDemandNames = 'own' | 'any'
 
 const ASK_LENGTH_MAX = 1024
+/** Whoever makes up names leaves room for those that a person adds. */
+export const ON_DEMAND_DOMAINS_MAX = 200
 
 /** For which names an app gets certificates on demand; never without somebody to ask. */
 export function onDemandOf({ id, deleting, tls }: App, { isOn, askUrl, anyNameApp }: OnDemandMode): OnDemandNames | undefined {
@@ -34,6 +36,11 @@ export function appOfName(name: string, find: (domain: string) => Domain | undef
     if (wildcard) return wildcard.app
   }
   return anyNameApp
+}
+
+/** Whether an app may have one more domain that came on demand. @param domains those that it has */
+export function hasRoom(domains: readonly Domain[]): boolean {
+  return domains.length < DOMAINS_MAX && domains.filter(({ onDemand }) => onDemand).length < ON_DEMAND_DOMAINS_MAX
 }
 
 /**
