@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm'
 import { selfSigned } from '../../kernel/x509.ts'
 import { FLAG, FRAME, FRAME_HEAD, PREFACE, SETTING } from '../../router/http2/frames.ts'
 import { h2c } from '../../router/http2/upstream-testbed.ts'
-import { startApp, startBed, until } from '../../router/serve/testbed.ts'
-import { data, GET, headers, POST, ping, RawHttp2, settings } from './raw-client.ts'
+import { startApp, startBed, startEndlessApp, until } from '../../router/serve/testbed.ts'
+import { data, GET, headers, POST, ping, RawHttp2, settings, windowUpdate } from './raw-client.ts'
 
 const STREAMS = [1, 3, 5, 7]
 const BYTES = 60_000
@@ -51,6 +51,29 @@ test('Answers that wait for their client cost little more than their bytes, thou
   await client.wait(({ type }) => type === FRAME.ping)
   // Each keeps what one read has brought, some 10,000 chunks.
   assert.ok(heapUsed() - before < streams.length * 64 * 1024, `${heapUsed() - before} bytes of heap`)
+  client.destroy()
+  await until(() => app.open.size === 0)
+})
+
+test('An app whose client reads nothing is held back, whatever windows the client grants', async () => {
+  const pair = selfSigned({ names: ['shop.test'], days: 2 })
+  await using app = await startEndlessApp()
+  await using bed = await startBed({ apps: { 'shop.test': app }, tls: { key: pair.key, cert: pair.certificate } })
+  const most = 2 ** 31 - 1
+  const client = new RawHttp2(bed.httpsPort, Buffer.concat([PREFACE, settings([SETTING.initialWindowSize, most])]))
+  await client.wait(({ type }) => type === FRAME.settings)
+  client.socket.pause()
+  client.send(windowUpdate(0, most - 65_535), headers(1, GET))
+  let last = 0
+  let calm = 0
+  await until(() => {
+    const written = app.sockets[0]?.bytesWritten ?? 0
+    calm = written > 0 && written === last ? calm + 1 : 0
+    last = written
+    return calm > 50
+  }, 'the app to be held back')
+  // What the kernels of three connections hold, and a little of ours.
+  assert.ok(last < 64 * 1024 * 1024, `${last} bytes`)
   client.destroy()
   await until(() => app.open.size === 0)
 })
