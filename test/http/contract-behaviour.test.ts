@@ -602,21 +602,18 @@ suite('Availability (contract 5.4)', () => {
     cluster.apply()
     assert.match(await cluster.ask(get()), /^HTTP\/1\.1 502 .*R30/s)
   })
-  test('an app that is silent for tcpTimeout is 504', async () => {
-    await using app = await startHttpApp(() => undefined)
-    await using cluster = await Cluster.start()
-    cluster.service('shop', { annotations: { domains: 'shop.test', tcpTimeout: '50ms' }, at: [app.endpoint] })
-    cluster.apply()
-    assert.match(await cluster.ask(get()), /^HTTP\/1\.1 504 .*R32/s)
-  })
-  test('without one of its own by the router’s defaultTimeout', async () => {
-    await using app = await startHttpApp(() => undefined)
-    await using cluster = await Cluster.start()
-    cluster.router({ 'nginx.defaultTimeout': '50ms' })
-    cluster.service('shop', { annotations: { domains: 'shop.test' }, at: [app.endpoint] })
-    cluster.apply()
-    assert.match(await cluster.ask(get()), /^HTTP\/1\.1 504 .*R32/s)
-  })
+  for (const [what, router, annotations] of [
+    ['its tcpTimeout', {}, { tcpTimeout: '50ms' }],
+    ['the router’s defaultTimeout, without one of its own', { 'nginx.defaultTimeout': '50ms' }, {}],
+  ] as const)
+    test(`an app that is silent for ${what} is 504`, async () => {
+      await using app = await startHttpApp(() => undefined)
+      await using cluster = await Cluster.start()
+      cluster.router(router)
+      cluster.service('shop', { annotations: { domains: 'shop.test', ...annotations }, at: [app.endpoint] })
+      cluster.apply()
+      assert.match(await cluster.ask(get()), /^HTTP\/1\.1 504 .*R32/s)
+    })
   test('unknown hosts go to the default service: no redirect, no whitelist, Host as it was asked for', async () => {
     await using app = await startHttpApp(() => ok('landing'))
     await using cluster = await Cluster.start()
