@@ -128,6 +128,7 @@ export async function startRouter(config: RouterConfig, api: KubernetesApi, base
 
     const read = firstTable(watch, builder, update)
     void read.then(({ certificates }) => {
+      update.keep()
       isRead = true
       stapler.take(certificates, true)
       times.take(certificates)

@@ -35,6 +35,15 @@ suite('SavedTable', () => {
     assert.deepEqual([read?.version, read?.hosts, read?.certificates, read?.defaultCertificate], [7, TABLE.hosts, [], null])
   })
 
+  test('writes at once where it is told to, and not a second time at its end', async () => {
+    let count = 0
+    const saved = new SavedTable(folder, silentLog)
+    saved.save(() => assert.fail('the older one'))
+    saved.write(() => ({ ...TABLE, version: ++count }))
+    await saved.stop()
+    assert.deepEqual([(await saved.read())?.version, count], [1, 1])
+  })
+
   test('keeps a table of many lines, and takes a cut one for none', async () => {
     const hosts = Array.from({ length: 1001 }, (_, index) => [`a${index}.test`, { app: 'a/a' }] as const)
     const saved = new SavedTable(folder, silentLog)

@@ -69,6 +69,12 @@ export class SavedTable {
     this.#timer ??= setTimeout(() => this.#write(), this.#afterMs)
   }
 
+  /** Saves at once, as a whole. */
+  write(whole: () => TableDelta): void {
+    this.save(whole)
+    this.#write()
+  }
+
   /** Writes what waits. */
   async stop(): Promise<void> {
     if (this.#timer) this.#write()

@@ -20,6 +20,7 @@ export class TableUpdate {
   /** What the parts so far have found; only the last part shows which of the faults are none. */
   readonly #faults = new Map<string, readonly Fault[]>()
   #areSecretsOthers = false
+  #isKept = false
 
   constructor(options: UpdateOptions) {
     this.#options = options
@@ -34,9 +35,19 @@ export class TableUpdate {
     if (changes.router) log.limit(builder.router.settings.logLevel)
     if (arePagesOthers) watch.wantPages(builder.wantedPages())
     if (changes.router || changes.services.size > 0) reporter.reportIgnored(builder.ignored(changes))
-    if (delta) saved?.save(() => builder.whole(), delta)
+    if (delta && this.#isKept) saved?.save(() => builder.whole(), delta)
     if (!changes.isPart) this.#finish()
     return delta
+  }
+
+  /**
+   * The table is the cluster's as a whole: from here on it is kept for the next start. The first time at once, as much else starts then; before,
+   * the parts of a first reading would take the place of a whole table.
+   */
+  keep(): void {
+    const { builder, saved } = this.#options
+    this.#isKept = true
+    saved?.write(() => builder.whole())
   }
 
   #finish(): void {
