@@ -53,16 +53,29 @@ export function adoptSocket(raw: Socket, create: (socket: Socket) => Receiver): 
  */
 export function readSecureSocket(socket: Socket, receiver: Receiver): void {
   const { _handle: handle } = socket as unknown as { _handle: { useUserBuffer?: (memory: Buffer) => void } | null }
-  const symbols = Object.getOwnPropertySymbols(socket)
-  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map(name => symbols.find(symbol => symbol.description === name))
-  if (buffer === undefined || callback === undefined || typeof handle?.useUserBuffer !== 'function') {
+  userBuffer ??= findUserBuffer(socket)
+  if (userBuffer === undefined || typeof handle?.useUserBuffer !== 'function') {
     readSocket(socket, receiver)
     return
   }
   const { receive } = readerOf(receiver)
-  Object.assign(socket, { [buffer]: READ_MEMORY, [callback]: receive })
+  const [buffer, callback] = userBuffer
+  const own = socket as unknown as Record<symbol, unknown>
+  own[buffer] = READ_MEMORY
+  own[callback] = receive
   handle.useUserBuffer(READ_MEMORY)
   readDirect(socket, receive)
+}
+
+type UserBuffer = readonly [buffer: symbol, callback: symbol]
+
+/** The same for all sockets of a process. */
+let userBuffer: UserBuffer | undefined
+
+function findUserBuffer(socket: Socket): UserBuffer | undefined {
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map(name => symbols.find(symbol => symbol.description === name))
+  return buffer && callback && [buffer, callback]
 }
 
 /** Reads a socket by `data` events, for which each read gets memory of its own. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { suite, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -113,11 +114,27 @@ suite('interceptConnections()', () => {
     server.close()
   })
 
+  test('gives each the options of its listener', { skip: process.platform !== 'linux' && 'there is no /proc' }, async () => {
+    await using bed = await startBed({ tls: TLS })
+    for (const port of [bed.port, bed.httpsPort]) {
+      const socket = connect(port, '127.0.0.1')
+      await once(socket, 'connect')
+      // Established (01), with a timer for keep-alive (02).
+      const line = new RegExp(`: \\w+:${hex(port)} \\w+:${hex(socket.localPort!)} 01 \\w+:\\w+ 02:`)
+      await until(() => line.test(readFileSync('/proc/net/tcp', 'latin1')))
+      socket.destroy()
+    }
+  })
+
   test('leaves a server alone that is none of the kind', () => {
     const server = createServer()
     interceptConnections(server, 60, { wants: () => true, take: () => assert.fail('It does not listen') })
   })
 })
+
+function hex(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0')
+}
 
 async function secure(bed: Bed, preface: string): Promise<RawClient> {
   const socket = connect(bed.httpsPort, '127.0.0.1')
