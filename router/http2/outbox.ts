@@ -8,6 +8,8 @@ const FREE_MAX = 32
 /** Memory that sessions gather a turn's frames in; handed back when the turn is over. */
 const free: Buffer[] = []
 const NOTHING = Buffer.alloc(0)
+/** What waits in the socket is a copy up to this, and else the memory itself, which comes back when it is out. */
+const COPIED_BYTES_MAX = 16 * 1024
 
 /**
  * Gathers the frames of one turn of the loop, so that they leave in one write: one TLS record and one system call for the answers of many
@@ -150,16 +152,24 @@ export class Outbox {
       const outcome = this.#outlet.write(bytes)
       // What the kernel has yet to read stays as it is.
       if (outcome === WAITS) return
+      if (outcome === NOT_TRIED && size > COPIED_BYTES_MAX) {
+        this.#socket.write(bytes, error => error == null && giveBack(memory))
+        return
+      }
       // A copy of the size it needs: the memory is somebody else's with the next turn.
       if (outcome === NOT_TRIED) this.#socket.write(Buffer.from(bytes))
     }
-    if (memory.length === ROOM && free.length < FREE_MAX) free.push(memory)
+    giveBack(memory)
   }
 
   #grow(size: number): Buffer {
     this.#memory = Buffer.allocUnsafeSlow(size)
     return this.#memory
   }
+}
+
+function giveBack(memory: Buffer): void {
+  if (memory.length === ROOM && free.length < FREE_MAX) free.push(memory)
 }
 
 // One for all, so that a frame costs no object; read before the next frame is begun.

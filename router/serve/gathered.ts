@@ -1,5 +1,8 @@
 const BLOCK_BYTES_MIN = 256
 const BLOCK_BYTES_MAX = 64 * 1024
+const FREE_MAX = 32
+/** Blocks of the largest size that were offered to their end: where answers wait for their clients they come and go with each turn. */
+const free: Buffer[] = []
 
 /**
  * Bytes that wait in few blocks, however small the pieces in which they come: a buffer for each piece would cost a hundred times the byte
@@ -21,7 +24,7 @@ export class Gathered {
     for (let at = start; at < end; ) {
       let block = this.#blocks.at(-1)
       if (block === undefined || this.#used === block.length) {
-        block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES_MAX, Math.max(BLOCK_BYTES_MIN, this.#bytes, end - at)))
+        block = blockOf(Math.max(BLOCK_BYTES_MIN, this.#bytes, end - at))
         this.#blocks.push(block)
         this.#used = 0
       }
@@ -33,7 +36,7 @@ export class Gathered {
   }
 
   /**
-   * Offers what waits, piece by piece in order, and forgets what is taken.
+   * Offers what waits, piece by piece in order, and forgets what is taken; that is good only until `take` returns.
    *
    * @param bytesMax to be offered in all
    * @param take returns up to where it took, and is not asked again once that is not all
@@ -74,5 +77,11 @@ export class Gathered {
     // The last one too: more would not fit into what is left of it.
     this.#blocks.shift()
     this.#from = 0
+    if (first.length === BLOCK_BYTES_MAX && free.length < FREE_MAX) free.push(first)
   }
+}
+
+function blockOf(wanted: number): Buffer {
+  if (wanted <= BLOCK_BYTES_MAX / 2) return Buffer.allocUnsafeSlow(wanted)
+  return free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES_MAX)
 }
