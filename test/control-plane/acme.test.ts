@@ -7,7 +7,7 @@ import { RESOURCES } from '../../kernel/kubernetes/objects.ts'
 import { describeCertificate, selfSigned } from '../../kernel/x509.ts'
 import { CERTIFICATES, CHALLENGES, startWorld, type World } from './acme-world.ts'
 
-suite('Automatic certificates', { timeout: 60_000 }, () => {
+suite('Automatic certificates', { timeout: 300_000 }, () => {
   test('come by themselves to the domains of an app that asks for them, and go when it does not', async () => {
     await using world = await startWorld()
     const { bed, authority, post } = world
@@ -260,7 +260,7 @@ suite('Automatic certificates', { timeout: 60_000 }, () => {
   })
 })
 
-suite('A certificate that expires within 14 days', { timeout: 60_000 }, () => {
+suite('A certificate that expires within 14 days', { timeout: 300_000 }, () => {
   test('is told once a day in the app’s log and by an Event, whoever attached it', async () => {
     await using world = await startWorld()
     const { bed } = world
@@ -284,7 +284,7 @@ suite('A certificate that expires within 14 days', { timeout: 60_000 }, () => {
   })
 })
 
-suite('POST /tls/', { timeout: 60_000 }, () => {
+suite('POST /tls/', { timeout: 300_000 }, () => {
   test('tells how each domain is served, or why it is not', async () => {
     await using world = await startWorld()
     const { bed } = world

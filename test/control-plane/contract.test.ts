@@ -104,7 +104,12 @@ suite('control plane: the wire as the first command line knows it', { timeout: 6
       [false, true, [], {}, {}],
     )
     // Those of newer clients are more.
-    const { certs_auto_enabled, issuer, events, certificates, ...tls } = await expect(200, 'GET', '/v2/apps/shop/tls/')
+    const { certs_auto_enabled, certs_on_demand, on_demand_ask, issuer, events, certificates, ...tls } = await expect(
+      200,
+      'GET',
+      '/v2/apps/shop/tls/',
+    )
+    assert.deepEqual([certs_on_demand, on_demand_ask], [false, ''])
     assert.deepEqual([certs_auto_enabled, issuer, events], [null, { email: '', server: '', key_id: '', key_secret: '' }, []])
     assert.equal(certificates[0].domain, 'shop')
     assert.deepEqual(shape(tls), { uuid: 'uuid', app: 'string', owner: 'string', created: 'time', updated: 'time', https_enforced: 'null' })

@@ -10,7 +10,7 @@ import { startWorld, type World } from './acme-world.ts'
 
 const ON_DEMAND = 'router.drycc.cc/x-certificates-on-demand'
 
-suite('Certificates on demand', { timeout: 60_000 }, () => {
+suite('Certificates on demand', { timeout: 300_000 }, () => {
   test('are off unless the operator has turned them on, and never without somebody to ask', async () => {
     await using off = await startWorld()
     const { status, body } = await off.post('shop', 'tls/', { certs_on_demand: true, on_demand_ask: '/may' })

@@ -15,7 +15,7 @@ import { type RunningRouter, startRouter } from '../../router/primary.ts'
 const NAMESPACE = 'drycc'
 const PREFIX = 'router.drycc.cc/'
 
-suite('Names on demand', { timeout: 60_000 }, () => {
+suite('Names on demand', { timeout: 300_000 }, () => {
   let api: KubernetesApi
   let stopServer: () => Promise<void>
   before(async () => {
