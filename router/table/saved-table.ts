@@ -7,7 +7,7 @@ import type { TableDelta } from './spec.ts'
 
 /** A rollout changes the table many times; the file need not follow each. */
 const SAVE_AFTER_MS = 5000
-/** A large table is written the less often: writing takes a hundredth of the time at most. */
+/** A large table is written as a whole the less often: that takes a hundredth of the time at most. */
 const REST_FACTOR = 100
 /** Entries that a file takes at its end before it is written anew: so many, or as many as it began with. */
 const ROOM_MIN = 1000
@@ -90,25 +90,31 @@ export class SavedTable {
     this.#timer = undefined
     this.#writing = this.#writing.then(async () => {
       const began = performance.now()
+      let isWhole = true
       try {
-        await this.#bringUp()
+        isWhole = await this.#bringUp()
       } catch (error) {
         // It may have half a line at its end.
         this.#file = undefined
         this.#log.warn('table cannot be saved', { error: (error as Error).message })
       }
-      this.#afterMs = Math.max(SAVE_AFTER_MS, (performance.now() - began) * REST_FACTOR)
+      this.#afterMs = Math.max(SAVE_AFTER_MS, isWhole ? (performance.now() - began) * REST_FACTOR : 0)
     })
   }
 
-  async #bringUp(): Promise<void> {
+  /** @returns whether all of it had to be written */
+  async #bringUp(): Promise<boolean> {
     // Whoever else writes there, or takes the file away, has the place.
     const isOurs = this.#file && (await stat(this.#path).catch(() => undefined))?.ino === this.#file.inode
     const changes = this.#changes
     // What comes while this is written is for the next time.
     this.#changes = []
-    if (isOurs && changes) await this.#append(this.#file!.lines, changes)
-    else await this.#replace(this.#whole!())
+    if (isOurs && changes) {
+      await this.#append(this.#file!.lines, changes)
+      return false
+    }
+    await this.#replace(this.#whole!())
+    return true
   }
 
   async #replace(whole: TableDelta): Promise<void> {
