@@ -1,8 +1,17 @@
 /** It is not DER, or not what was looked for. */
 export class NotPlain extends Error {}
 
-const UTC_TIME = 0x17
-const GENERALIZED_TIME = 0x18
+/** Of the values that certificates and keys are made of. */
+export const TAG = {
+  BOOLEAN: 0x01,
+  INTEGER: 0x02,
+  BIT_STRING: 0x03,
+  OCTET_STRING: 0x04,
+  OID: 0x06,
+  UTC_TIME: 0x17,
+  GENERALIZED_TIME: 0x18,
+  SEQUENCE: 0x30,
+} as const
 
 /**
  * Goes through DER value by value, without an object for each as `der.ts` has: for thousands of certificates at once. Every method throws
@@ -29,7 +38,7 @@ export class DerCursor {
   /** Inside the one sequence that bytes are. */
   static whole(bytes: Buffer): DerCursor {
     const cursor = DerCursor.over(bytes)
-    const inside = cursor.inside(0x30)
+    const inside = cursor.inside(TAG.SEQUENCE)
     cursor.end()
     return inside
   }
@@ -84,7 +93,7 @@ export class DerCursor {
   /** The next value, a number above 0, with tag and length. */
   positive(): Buffer {
     const from = this.#at
-    const start = this.#open(0x02)
+    const start = this.#open(TAG.INTEGER)
     const [first, second] = [this.#bytes[start]!, this.#bytes[start + 1]!]
     this.#at = this.#contentEnd
     const isShortest = first !== 0 || (this.#at - start > 1 && second >= 0x80)
@@ -94,14 +103,14 @@ export class DerCursor {
 
   /** The next value is true; false, which is the default of all that is looked for here, is not written in DER. */
   yes(): void {
-    const start = this.#open(0x01)
+    const start = this.#open(TAG.BOOLEAN)
     this.#at = this.#contentEnd
     if (this.#at - start !== 1 || this.#bytes[start] !== 0xff) throw new NotPlain()
   }
 
   /** The bits of the next value. @param areFew whether they may leave some of their last octet unused */
   bits(areFew = false): DerCursor {
-    const start = this.#open(0x03)
+    const start = this.#open(TAG.BIT_STRING)
     const unused = this.#bytes[start]!
     this.#at = this.#contentEnd
     if (start === this.#at || unused > (areFew ? 7 : 0)) throw new NotPlain()
@@ -114,8 +123,8 @@ export class DerCursor {
     const start = this.#open(tag)
     this.#at = this.#contentEnd
     const text = this.#bytes.toString('latin1', start, this.#at)
-    const digits = tag === UTC_TIME ? (text < '5' ? '20' : '19') + text : text
-    if ((tag !== UTC_TIME && tag !== GENERALIZED_TIME) || !/^\d{14}Z$/.test(digits)) throw new NotPlain()
+    const digits = tag === TAG.UTC_TIME ? (text < '5' ? '20' : '19') + text : text
+    if ((tag !== TAG.UTC_TIME && tag !== TAG.GENERALIZED_TIME) || !/^\d{14}Z$/.test(digits)) throw new NotPlain()
     const part = (from: number, to: number) => Number(digits.slice(from, to))
     const [month, day, hour, minute, second] = [part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14)] as const
     const ms = Date.UTC(part(0, 4), month - 1, day, hour, minute, second)
