@@ -73,8 +73,10 @@ function rsaKey(cursor: DerCursor): PublicKey {
 function ecKey(cursor: DerCursor, stated?: Buffer): PublicKey {
   if (cursor.hex(TAG.INTEGER) !== '01') throw new NotPlain()
   const secret = cursor.inside(TAG.OCTET_STRING).rest()
-  // A number must be below the order of its curve, which begins with 32 ones, and above 0: what comes near is left to OpenSSL.
-  if (secret[0] === 0xff || secret[0] === 0) throw new NotPlain()
+  if (secret.length !== 32 && secret.length !== 48) throw new NotPlain()
+  // A number must be above 0 and below the order of its curve, which begins with 32 ones: what comes near is left to OpenSSL.
+  const start = secret.readUInt32BE()
+  if (start === 0 || start === 0xffffffff) throw new NotPlain()
   const curve = cursor.tag === 0xa0 ? curveOf(cursor.inside(0xa0)) : stated
   if (curve === undefined || (stated !== undefined && !stated.equals(curve))) throw new NotPlain()
   const point = cursor.inside(0xa1).bits().rest()

@@ -43,6 +43,13 @@ suite('skimCertificate()', () => {
   for (const [name, [certificates, key]] of Object.entries(plain))
     test(`reads ${name} as OpenSSL does`, () => assert.deepEqual(skimCertificate(certificates, key), whole(certificates, key)))
 
+  test('reads every EC key, whatever its number begins with', () => {
+    for (let round = 0; round < 600; round++) {
+      const { certificate, key } = issue(undefined, ['a.test'])
+      assert.ok(skimCertificate(certificate, key), key)
+    }
+  })
+
   const weak = issue(below, names, { kind: 'rsa', bits: 1024 })
   const withAddress = issue(below, ['shop test'])
   const responding = issue(below, names, { ocsp: 'http://ocsp.test' })
