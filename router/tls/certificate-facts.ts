@@ -59,7 +59,7 @@ export function readFacts(bytes: Buffer): CertificateFacts {
   if (!cursor.take(TAG.SEQUENCE).equals(signature)) throw new NotPlain()
   cursor.skip(TAG.BIT_STRING)
   cursor.end()
-  const algorithm = DerCursor.over(signature).inside(TAG.SEQUENCE).hex(TAG.OID)
+  const algorithm = DerCursor.over(signature).inside(TAG.SEQUENCE).identifier()
   const signedBy = SIGNED_BY.get(algorithm)
   if (signedBy === undefined) throw new NotPlain()
   return { bytes, issuer, subject, notBeforeMs, notAfterMs, signedBy, key, ...extensions }
@@ -70,10 +70,13 @@ type Extensions = Pick<CertificateFacts, 'names' | 'isAuthority' | 'keyIdentifie
 function readExtensions(body: DerCursor): Extensions {
   const found: { -readonly [Key in keyof Extensions]: Extensions[Key] } = { names: [], isAuthority: false }
   let maySign = true
+  const ids = new Set<string>()
   const list = body.inside(0xa3).inside(TAG.SEQUENCE)
   while (!list.isAtEnd) {
     const extension = list.inside(TAG.SEQUENCE)
-    const id = extension.hex(TAG.OID)
+    const id = extension.identifier()
+    if (ids.has(id)) throw new NotPlain()
+    ids.add(id)
     if (extension.tag === TAG.BOOLEAN) extension.yes()
     const value = extension.inside(TAG.OCTET_STRING)
     extension.end()
@@ -82,7 +85,7 @@ function readExtensions(body: DerCursor): Extensions {
     else if (id === BASIC_CONSTRAINTS) found.isAuthority = isAuthority(value.inside(TAG.SEQUENCE))
     else if (id === KEY_USAGE) maySign = (usagesOf(value) & KEY_CERT_SIGN) !== 0
     else if (id === KEY_IDENTIFIER) found.keyIdentifier = value.inside(TAG.OCTET_STRING).rest()
-    else if (id === PURPOSES) for (const purposes = value.inside(TAG.SEQUENCE); !purposes.isAtEnd; ) purposes.skip(TAG.OID)
+    else if (id === PURPOSES) for (const purposes = value.inside(TAG.SEQUENCE); !purposes.isAtEnd; ) purposes.identifier()
     else if (id === ISSUER_KEY_IDENTIFIER) {
       const authority = value.inside(TAG.SEQUENCE)
       if (!authority.isAtEnd) found.issuerKeyIdentifier = authority.inside(0x80).rest()

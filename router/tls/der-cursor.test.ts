@@ -9,7 +9,7 @@ suite('DerCursor', () => {
       const inside = DerCursor.whole(sequence(der(0x04, Buffer.alloc(length, 7)), oid(1, 2, 840)))
       assert.equal(inside.tag, 0x04)
       assert.equal(inside.inside(0x04).rest().length, length)
-      assert.equal(inside.hex(0x06), '2a8648')
+      assert.equal(inside.identifier(), '2a8648')
       assert.deepEqual([inside.isAtEnd, inside.tag], [true, -1])
       inside.end()
     }
@@ -50,6 +50,11 @@ suite('DerCursor', () => {
     'bits that fill no octet': ['030205a0', cursor => cursor.bits()],
     'bits without the number of those unused': ['0300', cursor => cursor.bits()],
     'more unused bits than an octet has': ['030208a0', cursor => cursor.bits(true)],
+    'unused bits that are not 0': ['030207d0', cursor => cursor.bits(true)],
+    'unused bits of no octet': ['030101', cursor => cursor.bits(true)],
+    'an identifier without octets': ['0600', cursor => cursor.identifier()],
+    'an identifier that does not end': ['06022a81', cursor => cursor.identifier()],
+    'an identifier with a leading zero': ['06032a8001', cursor => cursor.identifier()],
     'what is false': ['010100', cursor => cursor.yes()],
     'what is true in another way': ['010101', cursor => cursor.yes()],
     'a number in place of a time': ['020101', cursor => cursor.time()],

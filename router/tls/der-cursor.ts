@@ -90,6 +90,18 @@ export class DerCursor {
     return this.#bytes.toString('hex', start, this.#at)
   }
 
+  /** The next value, an object identifier, in hexadecimal: numbers of seven bits an octet, the last of each below 0x80 (X.690 §8.19). */
+  identifier(): string {
+    const start = this.#open(TAG.OID)
+    this.#at = this.#contentEnd
+    for (let at = start, isFirst = true; at < this.#at; at++) {
+      if (isFirst && this.#bytes[at] === 0x80) throw new NotPlain()
+      isFirst = this.#bytes[at]! < 0x80
+    }
+    if (start === this.#at || this.#bytes[this.#at - 1]! >= 0x80) throw new NotPlain()
+    return this.#bytes.toString('hex', start, this.#at)
+  }
+
   /** The next value, a number above 0, with tag and length. */
   positive(): Buffer {
     const from = this.#at
@@ -114,6 +126,8 @@ export class DerCursor {
     const unused = this.#bytes[start]!
     this.#at = this.#contentEnd
     if (start === this.#at || unused > (areFew ? 7 : 0)) throw new NotPlain()
+    // Those that are unused are 0 in DER (X.690 §11.2.1).
+    if (unused > 0 && (start + 1 === this.#at || (this.#bytes[this.#at - 1]! & (2 ** unused - 1)) !== 0)) throw new NotPlain()
     return new DerCursor(this.#bytes, start + 1, this.#at)
   }
 

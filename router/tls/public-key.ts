@@ -21,7 +21,7 @@ const CURVES = ['2a8648ce3d030107', '2b81040022']
 /** Reads SubjectPublicKeyInfo (RFC 3279 §2.3.1, RFC 5480 §2). @throws {NotPlain} */
 export function publicKey(cursor: DerCursor): PublicKey {
   const algorithm = cursor.inside(TAG.SEQUENCE)
-  const kind = algorithm.hex(TAG.OID)
+  const kind = algorithm.identifier()
   if (kind === RSA) {
     const key = cursor.bits().inside(TAG.SEQUENCE)
     const parts = [key.positive(), key.positive()] as const
@@ -53,7 +53,7 @@ export function publicPartOf(pem: string): PublicKey {
   if (block.label === 'EC PRIVATE KEY') return ecKey(cursor)
   if (block.label !== 'PRIVATE KEY' || cursor.hex(TAG.INTEGER) !== '00') throw new NotPlain()
   const algorithm = cursor.inside(TAG.SEQUENCE)
-  const kind = algorithm.hex(TAG.OID)
+  const kind = algorithm.identifier()
   const inner = cursor.inside(TAG.OCTET_STRING).inside(TAG.SEQUENCE)
   cursor.end()
   if (kind === RSA) return rsaKey(inner)
