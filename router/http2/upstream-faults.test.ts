@@ -367,7 +367,7 @@ suite('A connection to an app of HTTP/2 that ends', () => {
     await using app = await startFrameApp((frame, socket, connection) => {
       if (connection > 0 && isRequest(frame)) socket.write(fine(frame.stream))
     })
-    await using bed = await bedOf([app.endpoint], { policy: { idleTimeoutMs: 60 } })
+    await using bed = await bedOf([app.endpoint], { policy: { idleTimeoutMs: 400 } })
     assert.match(await bed.exchange(LAST), /504 .*R32/s)
     await until(() => app.frames.some(({ type }) => type === FRAME.reset || type === FRAME.goAway))
     assert.match(await bed.exchange(LAST), /fine/)
