@@ -7,7 +7,7 @@ import { join } from 'node:path'
 /** As the router starts its workers (see ARCHITECTURE.md, performance); the same for every peer on Node. */
 const NODE_FLAGS = [
   ...['--max-semi-space-size=16', '--min-semi-space-size=16'],
-  ...['--no-parallel-scavenge', '--no-concurrent-array-buffer-sweeping', '--no-memory-reducer'],
+  ...['--no-parallel-scavenge', '--no-concurrent-array-buffer-sweeping', '--no-memory-reducer', '--heap-growing-percent=100'],
 ]
 const START_TIMEOUT_MS = 20_000
 

@@ -19,10 +19,12 @@ export async function collectGarbage(): Promise<void> {
 /**
  * Lets V8 collect only when there is garbage to make room of. By itself it also does so half a minute after the start of a process and whenever
  * it has little to do, to give memory back: with a large heap that is a tenth of a second each time, in a process that had collected its garbage
- * when its start was over. And the young generation is collected without waking other threads, which costs more than it takes.
+ * when its start was over. And the young generation is collected without waking other threads, which costs more than it takes; the old one when
+ * it has doubled, as V8 by itself leaves next to no room after such a collection, and lets a large heap grow fourfold later.
  */
 export function collectOnlyGarbage(): void {
   // The flag that turns it off altogether is read before a program starts.
   setFlagsFromString('--memory-reducer-gc-count=0')
   setFlagsFromString('--no-parallel-scavenge')
+  setFlagsFromString('--heap-growing-percent=100')
 }
