@@ -26,7 +26,6 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts': ['cli/'],
   '@fastify/http-proxy': ['bench/'],
   '@kubernetes/client-node': ['kernel/kubernetes/credentials.ts', 'control-plane/api/'],
-  '@peculiar/asn1-ocsp': ['kernel/'],
   '@peculiar/x509': ['kernel/'],
   '@prometheus-io/client': ['kernel/metrics.ts'],
   commander: ['cli/'],
