@@ -55,14 +55,14 @@ export const DEFAULT_LIMITS: Limits = {
   clientShare: 0.25,
   // Of the git port, apart from the others. The builder takes 128.
   gitConnectionsMax: 256,
-  // TLS handshakes under way; a stalled one then gives way. One costs a millisecond of a core, so this is two seconds of work.
+  // TLS handshakes under way; a stalled one then gives way. One costs up to half a millisecond of a core, so this is a second of work.
   handshakesMax: 2_000,
   // From the first byte of TLS to the end of the handshake: far more than an honest client needs, wherever it is.
   handshakeMs: 10_000,
   // TLS handshakes that one IPv4 address or IPv6 /64 begins, trusted proxies excepted, and full ones for one name; five seconds' worth may come at
-  // once. A fifth of a core for one client, half of one for a name, so that no tenant's flood takes the handshakes of the others.
-  clientHandshakesPerSecondMax: 200,
-  nameHandshakesPerSecondMax: 500,
+  // once. A fifth of a core for one client, two fifths for a name, so that no tenant's flood takes the handshakes of the others.
+  clientHandshakesPerSecondMax: 500,
+  nameHandshakesPerSecondMax: 1_000,
   // Handshakes that wait for a certificate which is being had because of them: an authority takes 3 to 8 s, clients wait 10 s and more, and the
   // handshake as a whole has 10 s. Each holds a connection, so an attacker who makes up names has no more than these.
   onDemandWaitMs: 8_000,
