@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, suite, test } from 'node:test'
 import { httpClient } from './http.ts'
+import { selfSigned } from './x509.ts'
 
 suite('httpClient()', () => {
   const server = createServer(async (request, response) => {
@@ -49,5 +51,19 @@ suite('httpClient()', () => {
     await assert.rejects(client.json('GET', '/silent', undefined, { answerTimeoutMs: 20 }), { name: 'HeadersTimeoutError' })
     await assert.rejects(client.json('GET', '/silent', undefined, { signal: AbortSignal.timeout(5) }), { name: 'TimeoutError' })
     await assert.rejects(client.json('GET', '/huge'), RangeError)
+  })
+
+  test('speaks HTTP/1.1 where HTTP/2 is offered too, and tells a call under way when it is closed', async () => {
+    const { certificate: cert, key } = selfSigned({ names: ['localhost'], days: 1 })
+    const asked = Promise.withResolvers<string>()
+    const secure = createSecureServer({ cert, key, allowHTTP1: true }, request => asked.resolve(request.httpVersion)).listen(0, '127.0.0.1')
+    await once(secure, 'listening')
+    const { port } = secure.address() as AddressInfo
+    const other = httpClient({ baseUrl: `https://127.0.0.1:${port}`, verify: false })
+    const call = assert.rejects(other.json('GET', '/'), { code: 'UND_ERR_DESTROYED' })
+    assert.equal(await asked.promise, '1.1')
+    await other.close()
+    await call
+    secure.close()
   })
 })

@@ -50,6 +50,8 @@ export interface HttpClient {
 /** Makes a client with its own pool of kept-alive connections. */
 export function httpClient(options: HttpClientOptions = {}): HttpClient {
   const agent = new Agent({
+    // Of HTTP/2 the client ends a session whose streams are open with an error that no caller can catch, and with it the process.
+    allowH2: false,
     connect: {
       timeout: options.connectTimeoutMs ?? 5_000,
       ...(options.ca ? { ca: [...getCACertificates('default'), options.ca] } : {}),

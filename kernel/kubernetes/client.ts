@@ -59,13 +59,15 @@ class KubernetesClient implements KubernetesApi {
       ...(serverName ? { servername: serverName } : {}),
     }
     const origin = new URL(credentials.server).origin
+    // As in `kernel/http.ts`: an API server that goes away must not take us along.
+    const allowH2 = false
     this.#calls = new Pool(origin, {
-      connect,
+      ...{ connect, allowH2 },
       connections: CONNECTION_COUNT_MAX,
       headersTimeout: CALL_TIMEOUT_MS,
       bodyTimeout: CALL_TIMEOUT_MS,
     })
-    this.#streams = new Pool(origin, { connect, headersTimeout: CALL_TIMEOUT_MS, bodyTimeout: 0 })
+    this.#streams = new Pool(origin, { connect, allowH2, headersTimeout: CALL_TIMEOUT_MS, bodyTimeout: 0 })
     this.#credentials = credentials
     this.#userAgent = userAgent
   }
